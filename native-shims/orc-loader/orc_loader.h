@@ -1,0 +1,112 @@
+//===- orc_loader.h - C ABI of the ORC/JITLink loader shim ------*- C -*-===//
+//
+// Takes relocatable ELF objects and makes them live in this process. The only
+// caller is src/loader/orc.ts, through koffi; declarations there mirror these.
+//
+// Rules that hold for every function:
+//  * It returns NULL on success, else an fs_error that the caller owns and
+//    gives back with fs_error_dispose. Out-parameters are written only on
+//    success. No C++ exception and no llvm::Error crosses this boundary.
+//  * Any thread may call it, unless it says otherwise. Errors are values, not
+//    thread-local state, so calls may run on any worker thread.
+//  * Pointers that a function takes are borrowed for the duration of the call.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FROMSOURCE_ORC_LOADER_H
+#define FROMSOURCE_ORC_LOADER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Raised with every change of this header; src/loader/orc.ts refuses a shim
+/// with another number.
+#define FS_ABI_VERSION 1
+
+typedef struct fs_error fs_error;
+typedef struct fs_session fs_session;
+typedef struct fs_dylib fs_dylib;
+
+typedef enum fs_error_kind {
+  /// A bug or an unforeseen failure inside LLVM; the message is all there is.
+  FS_ERROR_INTERNAL = 1,
+  /// This process may not make memory executable, or may not reserve it.
+  FS_ERROR_MEMORY_DENIED = 2,
+  /// The slab of JIT memory has no room left.
+  FS_ERROR_MEMORY_EXHAUSTED = 3,
+  /// The bytes are not a relocatable object of this machine.
+  FS_ERROR_BAD_OBJECT = 4,
+  /// Nothing defines some symbols: fs_error_symbols lists them.
+  FS_ERROR_MISSING_SYMBOLS = 5,
+  /// A relocation or construct that this loader does not support.
+  FS_ERROR_UNSUPPORTED = 6,
+  /// An argument or a state that the caller got wrong.
+  FS_ERROR_MISUSE = 7,
+} fs_error_kind;
+
+/// FS_ABI_VERSION of the shim.
+uint32_t fs_abi_version(void);
+/// Such as "22.1.8". Static storage.
+const char *fs_llvm_version(void);
+
+fs_error_kind fs_error_get_kind(const fs_error *error);
+/// UTF-8, no trailing newline. Owned by the error.
+const char *fs_error_message(const fs_error *error);
+/// Names joined by '\n', sorted; "" unless FS_ERROR_MISSING_SYMBOLS. Owned by
+/// the error.
+const char *fs_error_symbols(const fs_error *error);
+/// Frees the error. NULL is allowed.
+void fs_error_dispose(fs_error *error);
+
+/// Gives the process's one session, made by the first call. It is never torn
+/// down: JIT code may run until the very end of the process. `slab_bytes` is
+/// address space to reserve on the first call (no memory is committed), 0 for
+/// the default; later calls ignore it.
+fs_error *fs_session_create(uint64_t slab_bytes, fs_session **session_out);
+
+/// Bytes of slab handed out now, for tests and benchmarks.
+uint64_t fs_session_bytes_in_use(const fs_session *session);
+
+/// Makes an empty dylib. `name` is a label and need not be unique. The caller
+/// owns the dylib and gives it back with fs_dylib_remove.
+fs_error *fs_dylib_create(fs_session *session, const char *name,
+                          fs_dylib **dylib_out);
+
+/// Links one relocatable object into the dylib, all of it, now. The bytes are
+/// copied. Runs no code of the object. On failure nothing of it stays, but the
+/// dylib remains the caller's to remove.
+fs_error *fs_dylib_add_object(fs_dylib *dylib, const uint8_t *bytes,
+                              size_t size);
+
+/// Runs the initialisers of the objects added since the last call, in the
+/// order a dynamic linker would, on the calling thread.
+fs_error *fs_dylib_initialize(fs_dylib *dylib);
+
+/// The exported symbols (default visibility), one a line:
+/// "<address, hex> <size, decimal> <f|d> <name>\n". Owned by the dylib, valid
+/// until its next fs_dylib_add_object or fs_dylib_remove.
+fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
+
+/// The address of one exported symbol. FS_ERROR_MISSING_SYMBOLS if none.
+fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
+                          uint64_t *address_out);
+
+/// Runs `.fini_array`, and what the dylib's code registered with atexit and
+/// __cxa_atexit, in the order dlclose would, on the calling thread. Once: a
+/// second call does nothing. Does nothing if the initialisers never ran.
+fs_error *fs_dylib_finalize(fs_dylib *dylib);
+
+/// Frees the dylib's memory and the handle. No call into it may be in flight.
+/// Does not run finalisers: call fs_dylib_finalize first. On an error the
+/// handle is gone all the same.
+fs_error *fs_dylib_remove(fs_dylib *dylib);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // FROMSOURCE_ORC_LOADER_H

@@ -1,0 +1,52 @@
+/** The interface of the compile stage: a request in, object bytes and what was learnt about them out. */
+
+import type { Diagnostic } from '../errors.ts';
+
+export type Language = 'c' | 'c++';
+
+/** What to compile: a string that exists only in memory, or a file that the compiler reads itself. */
+export type CompileInput =
+  | {
+      readonly kind: 'text';
+      readonly text: string;
+      /** Shown in diagnostics, `__FILE__` and debug information instead of `<stdin>`. */
+      readonly displayName: string;
+      /** Relative path → text; found by `#include "…"` and `#include <…>` before any folder. */
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** Bounds on one compile. A compile that goes over one is ended, with all its processes, within 2 s. */
+export interface CompileLimits {
+  /** Wall time in milliseconds. */
+  readonly timeout: number;
+  /** Bytes of the object. */
+  readonly maxOutputBytes: number;
+  /** Bytes of address space of each compiler process. */
+  readonly maxMemoryBytes: number;
+}
+
+export interface CompileRequest {
+  /** The library's name, for errors only. */
+  readonly library: string;
+  readonly input: CompileInput;
+  readonly language: Language;
+  /** The caller's flags, not yet judged. */
+  readonly flags: readonly string[];
+  readonly includePaths: readonly string[];
+  /** `true` defines the name as 1, `false` undefines it, anything else is the macro's text. */
+  readonly defines: Readonly<Record<string, string | number | boolean>>;
+  /** Accept flags that would be refused. */
+  readonly unsafeFlags: boolean;
+  readonly limits: CompileLimits;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface CompileResult {
+  /** A relocatable ELF object of this machine. */
+  readonly object: Uint8Array;
+  /** Warnings and remarks. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absolute paths of every file that was read, the source file included; in-memory headers are not among them. */
+  readonly dependencies: readonly string[];
+}

@@ -1,0 +1,39 @@
+/** The interface of the loader stage: object bytes in, live symbols out. Two implementations: `orc` and `shared-object`. */
+
+/** One exported symbol of a library. */
+export interface SymbolInfo {
+  readonly address: bigint;
+  readonly kind: 'function' | 'data';
+  /** Bytes, as the object's symbol table says; 0 when it does not say. */
+  readonly size: number;
+}
+
+export interface LinkRequest {
+  /** The library's name, for errors and debuggers only. */
+  readonly library: string;
+  readonly object: Uint8Array;
+  /** Decides whether the C++ runtime is linked in. */
+  readonly language: 'c' | 'c++';
+  /** The compiler driver that links for the shared-object loader. */
+  readonly compilerPath: string;
+}
+
+/**
+ * Code and data of one generation, live in this process.
+ *
+ * The initialisers (`.init_array`) have run when `link` resolves, on the calling thread.
+ */
+export interface LoadedImage {
+  readonly symbols: ReadonlyMap<string, SymbolInfo>;
+  /**
+   * Runs the finalisers (`.fini_array`, `atexit` and `__cxa_atexit` handlers) once, on the calling thread, and gives
+   * the memory back. No call into the image may be in flight, and none may follow.
+   */
+  dispose(): Promise<void>;
+}
+
+export interface Loader {
+  readonly kind: 'orc' | 'shared-object';
+  /** Throws LinkError. On failure nothing of the object stays behind. */
+  link(request: LinkRequest): Promise<LoadedImage>;
+}
