@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Brings a fresh clone to the point where the demo and the tests run: system packages, npm packages, the native
+# shims, the TypeScript build and, with --samples, the sample libraries. Every stage is skipped when its inputs have
+# not changed since it last succeeded, so a second run takes a fraction of a second. It never asks a question. A stage
+# that fails says what to do, and the ones that can do without it go on: the library has a loader that needs no shim.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+stamps=native-shims/.setup
+mkdir -p "$stamps"
+export DEBIAN_FRONTEND=noninteractive
+
+# Everything compiles with clang 22; the shim links LLVM 22's ORC and JITLink statically, which needs their -dev
+# packages and the compression libraries that those name. libstb-dev is a sample.
+packages=(clang-22 lld-22 llvm-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build
+  libstb-dev clang-format-22)
+# Where the package sources have no LLVM 22: enough for the loader that needs no shim.
+fallback_packages=(clang g++ libstb-dev)
+
+say() { printf 'setup: %s\n' "$*"; }
+# The digest that decides whether a stage must run again: names and contents of what it reads.
+digest() { find "$@" -type f -not -path '*/build/*' -not -path '*/.setup/*' -not -path '*/.cache/*' -print0 2>/dev/null |
+  sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-64; }
+fresh() { [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
+
+# run STAGE COMMAND…: runs it with its output in a log, a line when it starts, a sign of life every ten seconds, and
+# on failure the end of the log.
+run() {
+  local stage=$1 log="$stamps/$1.log" start=$SECONDS child
+  shift
+  printf 'setup: %s …\n' "$stage"
+  "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  trap 'kill "$child" 2>/dev/null; exit 130' INT TERM
+  local beat=10
+  while kill -0 "$child" 2>/dev/null; do
+    sleep 0.2
+    if [ $((SECONDS - start)) -ge $beat ]; then
+      say "  $stage: $beat s, $(tail -n 1 "$log" | tr -d '\r' | cut -c1-90)"
+      beat=$((beat + 10))
+    fi
+  done
+  wait "$child"
+  local code=$?
+  trap - INT TERM
+  if [ $code -eq 0 ]; then
+    say "  $stage: done in $((SECONDS - start)) s"
+  else
+    say "  $stage: failed with exit code $code. The end of $log:"
+    tail -n 15 "$log" | sed 's/^/    /'
+  fi
+  return $code
+}
+
+missing_packages() {
+  local installed
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p')
+  for package in "$@"; do
+    grep -qxF -- "$package" <<<"$installed" || printf '%s ' "$package"
+  done
+}
+
+install_packages() {
+  local wanted missing as_root=()
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || {
+    command -v clang >/dev/null || command -v gcc >/dev/null ||
+      say 'this is no Debian or Ubuntu: install clang 22, LLVM 22 with its development files, cmake and ninja yourself'
+    return
+  }
+  wanted=("${packages[@]}")
+  [ -e "$stamps/no-llvm-22" ] && wanted=("${fallback_packages[@]}")
+  missing=$(missing_packages "${wanted[@]}")
+  [ -n "$missing" ] || return
+
+  if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null; then
+      as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+    else
+      say 'no rights to install packages, going on with what this machine has. To install them, run:'
+      say "  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing% }"
+      return
+    fi
+  fi
+  run apt-update "${as_root[@]}" apt-get update
+  if [ ! -e "$stamps/no-llvm-22" ] && ! apt-cache show llvm-22-dev >/dev/null 2>&1; then
+    say "this system's package sources have no LLVM 22: the shared-object loader will be used."
+    say "  For the JIT loader add LLVM's own package source for version 22, delete $stamps and run this again."
+    : >"$stamps/no-llvm-22"
+    missing=$(missing_packages "${fallback_packages[@]}")
+    [ -n "$missing" ] || return
+  fi
+  # shellcheck disable=SC2086 # a list of package names
+  run packages "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing
+}
+
+install_node_modules() {
+  local now
+  now=$(digest package.json package-lock.json)
+  if fresh npm "$now" && [ -d node_modules/koffi ]; then return; fi
+  run npm npm ci --no-fund --no-audit --loglevel=error || return 1
+  echo "$now" >"$stamps/npm"
+}
+
+build_shims() {
+  local now dir=/usr/lib/llvm-22/lib/cmake/llvm
+  [ -n "${LLVM_DIR:-}" ] && dir=$LLVM_DIR
+  if ! [ -d "$dir" ] || ! command -v cmake >/dev/null || ! command -v ninja >/dev/null; then
+    say 'LLVM 22, cmake or ninja is not there: the JIT loader is not built, the shared-object loader will be used'
+    return
+  fi
+  now=$(digest native-shims)
+  if fresh native "$now" && [ -e native-shims/build/libfromsource_orc.so ]; then return; fi
+  run native-configure cmake -S native-shims -B native-shims/build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DLLVM_DIR="$dir" && run native-build cmake --build native-shims/build && echo "$now" >"$stamps/native"
+}
+
+build_typescript() {
+  local now
+  now=$(digest src bench vendor-samples tsconfig*.json package-lock.json)
+  if fresh typescript "$now" && [ -e dist/index.js ]; then return; fi
+  build_both() {
+    rm -rf dist dist-tools
+    node_modules/.bin/tsc -p tsconfig.build.json && node_modules/.bin/tsc -p tsconfig.tools.json
+  }
+  run typescript build_both || return 1
+  echo "$now" >"$stamps/typescript"
+}
+
+node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || {
+  say "Node 20.19 or newer is needed; this is $(node --version 2>/dev/null || echo 'no Node at all')"
+  exit 1
+}
+install_packages
+install_node_modules || exit 1
+build_shims
+build_typescript || exit 1
+for option in "$@"; do
+  case $option in
+    --samples) node vendor-samples/fetch.mjs || exit 1 ;;
+    *) say "unknown option $option; the only one is --samples"; exit 1 ;;
+  esac
+done
