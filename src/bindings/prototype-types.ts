@@ -1,0 +1,70 @@
+/** Types only: what TypeScript can tell of a C prototype that is written as a string literal. */
+
+/** Memory that a pointer parameter may point to. A `bigint` is an address; it is not checked. */
+export type PointerArgument = NodeJS.ArrayBufferView | ArrayBuffer | bigint | null;
+
+type Space = ' ' | '\n' | '\t';
+type Trim<T extends string> = T extends `${Space}${infer R}` ? Trim<R> : T extends `${infer R}${Space}` ? Trim<R> : T;
+
+/** 64-bit integers arrive as numbers where those are exact, else as bigint. */
+type Wide = number | bigint;
+type WideWords = 'long' | 'int64_t' | 'uint64_t' | 'size_t' | 'ssize_t' | 'ptrdiff_t' | 'intptr_t' | 'uintptr_t';
+type Words<T extends string> = T extends `${infer A}${Space}${infer B}` ? Words<A> | Words<B> : T;
+
+type Scalar<T extends string> = [Extract<Words<T>, 'bool' | '_Bool'>] extends [never]
+  ? [Extract<Words<T>, WideWords>] extends [never]
+    ? number
+    : Wide
+  : boolean;
+
+type IsText<T extends string> = T extends `${string}*${infer After}`
+  ? After extends `${string}*${string}`
+    ? false
+    : [Extract<Words<T extends `${infer Before}*${string}` ? Before : never>, 'const'>] extends [never]
+      ? false
+      : [Extract<Words<T extends `${infer Before}*${string}` ? Before : never>, 'char'>] extends [never]
+        ? false
+        : true
+  : false;
+
+type Argument<T extends string> = T extends `${string}*${string}` | `${string}[${string}`
+  ? IsText<T> extends true
+    ? string | PointerArgument
+    : PointerArgument
+  : Scalar<T>;
+
+type Result<T extends string> = T extends `${string}*${string}`
+  ? IsText<T> extends true
+    ? string | null
+    : bigint
+  : [Extract<Words<T>, 'void'>] extends [never]
+    ? Scalar<T>
+    : void;
+
+type Arguments<T extends string> = T extends `${infer Head},${infer Tail}`
+  ? [Argument<Trim<Head>>, ...Arguments<Trim<Tail>>]
+  : [Argument<Trim<T>>];
+
+/**
+ * The call signature of a prototype literal: `'int add(int, int)'` gives `(a: number, b: number) => number`.
+ *
+ * A prototype that takes function pointers, or that is not a literal, gives `(...args: any[]) => any`.
+ */
+export type FunctionOf<P extends string> = string extends P
+  ? (...args: any[]) => any
+  : P extends `${string}(*${string}` | `${string}( *${string}`
+    ? (...args: any[]) => any
+    : P extends `${infer Head}(${infer Parameters})${string}`
+      ? Trim<Parameters> extends '' | 'void'
+        ? () => Result<Trim<Head>>
+        : (...args: Arguments<Trim<Parameters>>) => Result<Trim<Head>>
+      : never;
+
+/** The value of a variable declaration literal: `'int counter'` gives `number`. */
+export type VariableOf<D extends string> = string extends D
+  ? any
+  : D extends `${string}*${string}`
+    ? IsText<D> extends true
+      ? string | null
+      : bigint
+    : Scalar<D>;

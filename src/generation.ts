@@ -1,0 +1,88 @@
+/** One compiled version of a library: its live image, and who still runs in it. */
+
+import { performance } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
+import type { CallScope } from './bindings/bind.ts';
+import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
+import type { LoaderReport } from './loader/select.ts';
+
+/** Milliseconds that each stage of a load took. */
+export interface Timings {
+  /** Finding the compiler; next to nothing from the second load on. */
+  readonly toolchain: number;
+  /** Source to object bytes, time in the queue included. */
+  readonly compile: number;
+  /** Object bytes to live symbols, initialisers included. */
+  readonly link: number;
+  /** Symbols to a library that functions can be taken from. */
+  readonly bind: number;
+  /** The whole load, from the call on. */
+  readonly total: number;
+}
+
+/** What the path makes of a spec. */
+export interface Build {
+  readonly image: LoadedImage;
+  readonly loader: LoaderReport;
+  /** `performance.now()` when the path was entered, and when it ended with a live image. */
+  readonly started: number;
+  readonly linked: number;
+  readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
+  /** Absolute paths of the files that the compile read. */
+  readonly dependencies: readonly string[];
+}
+
+/** Code that may be called until it is retired, and is freed when the last call has left it. */
+export class Generation implements CallScope {
+  readonly build: Build;
+  /** 1 for the first. */
+  readonly number: number;
+  #timings: Timings | undefined;
+  #asyncCalls = 0;
+  #left: (() => void) | undefined;
+
+  constructor(build: Build, number: number) {
+    this.build = build;
+    this.number = number;
+  }
+
+  get symbols(): ReadonlyMap<string, SymbolInfo> {
+    return this.build.image.symbols;
+  }
+
+  /** Ends the clock of {@link timings}: functions can be taken, and those that were taken reach this code. */
+  goLive(): void {
+    const { started, linked, stages } = this.build;
+    const now = performance.now();
+    this.#timings = { ...stages, bind: now - linked, total: now - started };
+  }
+
+  get timings(): Timings {
+    return this.#timings as Timings;
+  }
+
+  enter(): void {
+    this.#asyncCalls += 1;
+  }
+
+  leave(): void {
+    this.#asyncCalls -= 1;
+    if (this.#asyncCalls === 0) this.#left?.();
+  }
+
+  /**
+   * Runs the finalisers and frees the code, once no call is in it. Nothing may call it any more.
+   *
+   * Synchronous calls are counted by nobody: one can be in flight only below this very stack, in a callback, and the
+   * event loop's next turn begins when that stack is gone.
+   */
+  async retire(): Promise<void> {
+    await setImmediate();
+    if (this.#asyncCalls > 0) {
+      await new Promise<void>((resolve) => {
+        this.#left = resolve;
+      });
+    }
+    await this.build.image.dispose();
+  }
+}

@@ -1,0 +1,26 @@
+/** Everything that this package exports. */
+
+export type { BoundFunction } from './bindings/bind.ts';
+export { readBytes, readString, viewBytes } from './bindings/bind.ts';
+export type { FunctionOf, PointerArgument, VariableOf } from './bindings/prototype-types.ts';
+export type { Language } from './compile/compiler.ts';
+export type { CompileFailure, CompileLimit, Diagnostic, Severity, SourceLocation } from './errors.ts';
+export {
+  BindingError,
+  CompileError,
+  CompileLimitError,
+  DisposedError,
+  LinkError,
+  NameConflictError,
+  ReloadError,
+  SourceLibraryError,
+  SymbolNotFoundError,
+  ToolchainError,
+} from './errors.ts';
+export type { Timings } from './generation.ts';
+export type { LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
+export { LibraryRegistry, libraries, loadSourceLibrary } from './load-source-library.ts';
+export type { SymbolInfo } from './loader/loader.ts';
+export type { LoaderReport } from './loader/select.ts';
+export type { LoaderChoice, SourceFile, SourceLibraryOptions, SourceLibrarySpec, SourceText } from './options.ts';
+export type { RegistryEntry } from './registry.ts';

@@ -1,0 +1,293 @@
+/** A loaded library: what callers hold. */
+
+import { EventEmitter } from 'node:events';
+import { type BoundFunction, FunctionSlot, readVariable, writeVariable } from './bindings/bind.ts';
+import { parsePrototype, parseVariable } from './bindings/prototype.ts';
+import type { FunctionOf, VariableOf } from './bindings/prototype-types.ts';
+import { BindingError, CompileError, DisposedError, ReloadError, SymbolNotFoundError } from './errors.ts';
+import { type Build, Generation, type Timings } from './generation.ts';
+import type { SymbolInfo } from './loader/loader.ts';
+import type { LoaderReport } from './loader/select.ts';
+import { nearNames } from './near-names.ts';
+import { type ResolvedSpec, withChanges } from './options.ts';
+import type { Watcher } from './reload/watch.ts';
+
+/** What {@link SourceLibrary.reload} may change; what is left out stays as it is. A `file` is read again. */
+export interface ReloadChanges {
+  /** New text; only for a library that was loaded from `source`. */
+  readonly source?: string;
+  readonly flags?: readonly string[];
+}
+
+/** A variable of a library. It stays valid over reloads; the value is the current generation's. */
+export interface LibraryVariable<T> {
+  /** Reads or writes the memory, now. */
+  value: T;
+  /** Where the current generation keeps it. */
+  readonly address: bigint;
+}
+
+/** The events of a {@link SourceLibrary}. */
+export interface LibraryEvents {
+  /** All functions reach the new code. */
+  reload: [{ readonly generation: number; readonly timings: Timings }];
+  /** A reload failed; the old code stays callable. Without a listener a watched library warns on stderr instead. */
+  error: [Error];
+}
+
+/** Runs the path for a spec; given by whoever makes the library. */
+export type BuildSpec = (spec: ResolvedSpec) => Promise<Build>;
+
+/**
+ * A library made from source, live in this process.
+ *
+ * Its code is owned by this object: {@link dispose} frees it, and every function that was taken from it throws
+ * {@link DisposedError} from then on.
+ */
+export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncDisposable {
+  /** The label it was loaded under. */
+  readonly name: string;
+  readonly #build: BuildSpec;
+  readonly #functions = new Map<string, FunctionSlot>();
+  readonly #abort = new AbortController();
+  #spec: ResolvedSpec;
+  #generation: Generation;
+  #watcher: Watcher | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #disposing: Promise<void> | undefined;
+  #onDispose: (() => void) | undefined;
+
+  /** @internal Libraries come from `loadSourceLibrary`. */
+  constructor(spec: ResolvedSpec, build: BuildSpec, first: Build, onDispose?: () => void) {
+    super();
+    this.name = spec.name;
+    this.#spec = spec;
+    this.#build = build;
+    this.#onDispose = onDispose;
+    this.#generation = new Generation(first, 1);
+    this.#generation.goLive();
+  }
+
+  /** @internal Resolves when every later change of a file that the compile read will be seen. */
+  async watch(): Promise<void> {
+    // Loaded when asked for: chokidar would add 10 ms to the start of every program that doesn't watch.
+    const { watchFiles } = await import('./reload/watch.ts');
+    this.#watcher = await watchFiles(this.#generation.build.dependencies, () => this.#reloadWatched());
+  }
+
+  /**
+   * A function, typed by a C prototype: `library.func('int add(int a, int b)')`.
+   *
+   * The same prototype gives the same function. It stays valid over reloads. `const char *` is text; any other pointer
+   * takes a Buffer, a typed array, a bigint address or null, and comes back as a bigint, or null for NULL.
+   *
+   * @throws BindingError for a prototype that can't be read or a type that can't be passed.
+   * @throws SymbolNotFoundError when the library exports no such symbol.
+   * @throws DisposedError
+   */
+  func<const P extends string>(prototype: P): BoundFunction<FunctionOf<P>>;
+  func(prototype: string): BoundFunction<(...args: any[]) => any> {
+    this.#assertLive();
+    const known = this.#functions.get(prototype);
+    if (known !== undefined) return known.callable;
+    const parsed = parsePrototype(this.name, prototype);
+    const symbol = this.#symbol(parsed.name);
+    if (symbol.kind !== 'function') {
+      throw new BindingError(this.name, `${this.name}: \`${parsed.name}\` is data, not a function; use \`variable\``, {
+        function: parsed.name,
+        parameter: null,
+        type: prototype,
+      });
+    }
+    const slot = new FunctionSlot(parsed);
+    slot.retarget(symbol.address, this.#generation);
+    this.#functions.set(prototype, slot);
+    return slot.callable;
+  }
+
+  /**
+   * A variable, typed by its C declaration: `library.variable('int counter').value += 1`.
+   *
+   * @throws BindingError, SymbolNotFoundError, DisposedError as {@link func}; reading and writing throw the last two.
+   */
+  variable<const D extends string>(declaration: D): LibraryVariable<VariableOf<D>>;
+  variable(declaration: string): LibraryVariable<unknown> {
+    this.#assertLive();
+    const { name, type } = parseVariable(this.name, declaration);
+    const address = (): bigint => this.address(name);
+    address();
+    return {
+      get address() {
+        return address();
+      },
+      get value() {
+        return readVariable(address(), type);
+      },
+      set value(value) {
+        writeVariable(address(), type, value);
+      },
+    };
+  }
+
+  /**
+   * Where an exported symbol lives. Valid until the next reload or dispose.
+   *
+   * @throws SymbolNotFoundError with the near names, DisposedError
+   */
+  address(symbol: string): bigint {
+    this.#assertLive();
+    return this.#symbol(symbol).address;
+  }
+
+  /** The exported symbols of the current generation, by name. Throws DisposedError. */
+  get symbols(): ReadonlyMap<string, SymbolInfo> {
+    this.#assertLive();
+    return this.#generation.symbols;
+  }
+
+  /** Which loader the library lives in and, when it isn't `orc`, why. */
+  get loader(): LoaderReport {
+    return this.#generation.build.loader;
+  }
+
+  /** Milliseconds per stage of the current generation's load. */
+  get timings(): Timings {
+    return this.#generation.timings;
+  }
+
+  /** 1 after the load; each reload adds one. */
+  get generation(): number {
+    return this.#generation.number;
+  }
+
+  /** Whether {@link dispose} was called. */
+  get disposed(): boolean {
+    return this.#disposing !== undefined;
+  }
+
+  /**
+   * Compiles and links the library anew and swaps all its functions at once. Static data starts afresh.
+   *
+   * The promise resolves when the new code is live. The old code is freed when no call is in it; its destructors run
+   * then. When anything fails the old code stays callable, and an `error` event tells listeners too. Reloads of one
+   * library run one after the other.
+   *
+   * @throws CompileError, CompileLimitError, LinkError as a load does.
+   * @throws ReloadError when a function that was handed out is not in the new code.
+   * @throws TypeError for a `source` given to a library that was loaded from a file, DisposedError
+   */
+  async reload(changes: ReloadChanges = {}): Promise<void> {
+    this.#assertLive();
+    // Refuse a wrong change before anything waits for it.
+    withChanges(this.#spec, changes);
+    const reload = this.#reloading.then(() => this.#replace(changes));
+    this.#reloading = reload.catch(() => {});
+    try {
+      await reload;
+    } catch (error) {
+      if (!this.disposed && this.listenerCount('error') > 0) this.emit('error', error as Error);
+      throw error;
+    }
+  }
+
+  /**
+   * Ends the library: its functions throw {@link DisposedError} from now on. Resolves when asynchronous calls that are
+   * in flight have returned, the finalisers have run, and the memory is freed. Further calls give the same promise.
+   */
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#end();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #end(): Promise<void> {
+    this.#abort.abort(new DisposedError(this.name));
+    for (const slot of this.#functions.values()) slot.disable(() => new DisposedError(this.name));
+    this.#onDispose?.();
+    await this.#watcher?.close();
+    await this.#reloading;
+    await this.#generation.retire();
+  }
+
+  async #replace(changes: ReloadChanges): Promise<void> {
+    this.#assertLive();
+    const spec = withChanges(this.#spec, changes);
+    const build = await this.#build({ ...spec, signal: this.#abort.signal });
+    const next = new Generation(build, this.#generation.number + 1);
+    try {
+      this.#assertLive();
+      this.#assertReplaces(next);
+    } catch (error) {
+      await next.retire();
+      throw error;
+    }
+
+    const previous = this.#generation;
+    for (const slot of this.#functions.values()) {
+      slot.retarget((next.symbols.get(slot.prototype.name) as SymbolInfo).address, next);
+    }
+    this.#generation = next;
+    next.goLive();
+    this.#spec = spec;
+    this.#watcher?.replace(build.dependencies);
+    // Waiting for calls that are in flight would hold the next reload up.
+    previous.retire().catch((error: Error) => process.emitWarning(error));
+    this.emit('reload', { generation: next.number, timings: next.timings });
+  }
+
+  /** A function in the program's hands must not lose its code. */
+  #assertReplaces(next: Generation): void {
+    const reasons: string[] = [];
+    for (const { prototype } of this.#functions.values()) {
+      const symbol = next.symbols.get(prototype.name);
+      if (symbol === undefined) reasons.push(`\`${prototype.name}\` is in use and the new code has no such symbol`);
+      else if (symbol.kind !== 'function')
+        reasons.push(`\`${prototype.name}\` is in use and the new code makes it data`);
+    }
+    if (reasons.length > 0) {
+      const message = `${this.name}: not reloaded, the old code stays: ${reasons.join('; ')}`;
+      throw new ReloadError(this.name, message, reasons);
+    }
+  }
+
+  async #reloadWatched(): Promise<void> {
+    if (this.disposed) return;
+    try {
+      await this.reload();
+    } catch (error) {
+      if (this.disposed) return;
+      // The cure may be in a file that no earlier compile read.
+      if (error instanceof CompileError) this.#watcher?.add(error.diagnostics.map((diagnostic) => diagnostic.file));
+      if (this.listenerCount('error') === 0) process.emitWarning(error as Error);
+    }
+  }
+
+  #symbol(name: string): SymbolInfo {
+    const symbol = this.#generation.symbols.get(name);
+    if (symbol !== undefined) return symbol;
+    throw this.#notFound(name);
+  }
+
+  #notFound(name: string): SymbolNotFoundError {
+    const names = [...this.#generation.symbols.keys()];
+    // `_Z3addii` is how C++ spells `add(int, int)`.
+    const mangled = names.find((each) => each.startsWith('_Z') && each.includes(`${name.length}${name}`));
+    const near = mangled === undefined ? nearNames(name, names) : [mangled];
+    const hint =
+      mangled !== undefined
+        ? `; C++ exports it as \`${mangled}\`: declare it \`extern "C"\``
+        : near.length > 0
+          ? `; did you mean \`${near.join('`, `')}\`?`
+          : names.length === 0
+            ? '; it exports nothing: is everything `static`, or an implementation macro not defined?'
+            : '';
+    return new SymbolNotFoundError(this.name, `${this.name} exports no \`${name}\`${hint}`, name, near);
+  }
+
+  #assertLive(): void {
+    if (this.disposed) throw new DisposedError(this.name);
+  }
+}
