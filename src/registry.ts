@@ -127,16 +127,21 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
   }
 
   #start(entry: Entry<Library>): Load<Library> {
-    const abort = new AbortController();
     const { name } = entry.spec;
+    const abort = new AbortController();
+    // A load that was given up and one that was started since may end in any order: each forgets only itself.
     const forget = (): void => {
+      if (entry.load?.abort !== abort) return;
       entry.load = undefined;
       entry.library = undefined;
       if (!entry.registered && this.#entries.get(name) === entry) this.#entries.delete(name);
     };
     const promise = this.#open({ ...entry.spec, signal: abort.signal }, forget).then(
-      (library) => {
-        entry.load = undefined;
+      async (library) => {
+        if (abort.signal.aborted) {
+          await library.dispose();
+          throw abort.signal.reason;
+        }
         entry.library = library;
         return library;
       },
@@ -156,7 +161,8 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
         load.waiting -= 1;
         if (load.waiting === 0) {
           // A caller that comes now must start anew, not join what is being aborted.
-          entry.load = undefined;
+          if (entry.load === load) entry.load = undefined;
+          if (!entry.registered && this.#entries.get(entry.spec.name) === entry) this.#entries.delete(entry.spec.name);
           load.abort.abort(signal.reason);
         }
         reject(signal.reason);

@@ -36,10 +36,10 @@ type Argument<T extends string> = T extends `${string}*${string}` | `${string}[$
 type Result<T extends string> = T extends `${string}*${string}`
   ? IsText<T> extends true
     ? string | null
-    : bigint
+    : bigint | null
   : [Extract<Words<T>, 'void'>] extends [never]
     ? Scalar<T>
-    : void;
+    : undefined;
 
 type Arguments<T extends string> = T extends `${infer Head},${infer Tail}`
   ? [Argument<Trim<Head>>, ...Arguments<Trim<Tail>>]

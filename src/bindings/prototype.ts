@@ -156,7 +156,8 @@ class PrototypeParser {
       if (QUALIFIERS.includes(word)) constant ||= word === 'const';
       else if (!STORAGE.includes(word)) {
         // A word after a complete type is the name that is declared.
-        if (this.#isComplete(words) && !BASE_WORDS.includes(word) && !this.#isMacro(words)) break;
+        const isTypeWord = BASE_WORDS.includes(word) || word in UNSUPPORTED;
+        if (this.#isComplete(words) && !isTypeWord && !this.#isMacro(words)) break;
         words.push(word);
       }
       this.#next += 1;

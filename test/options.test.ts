@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { resolveSpec, type SourceLibrarySpec, withChanges } from '../src/options.ts';
+
+const spec = { name: 'vec', source: 'int x;' };
+const resolve = (extra: object): unknown => resolveSpec({ ...spec, ...extra } as SourceLibrarySpec);
+
+describe('what is wrong with a spec is said by name, expectation, value and type', () => {
+  test.each([
+    [
+      { name: '' },
+      'Expected `name` to be a non-empty string of at most 4,096 characters without control characters, got `` (string)',
+    ],
+    [{ name: 7 }, 'got `7` (number)'],
+    [{ name: 'a\nb' }, 'Expected `name`'],
+    [{ name: 'a\0b' }, 'Expected `name`'],
+    [{ name: 'x'.repeat(4097) }, 'Expected `name`'],
+    [{ flgas: [] }, 'Unknown option `flgas`; did you mean `flags`?'],
+    [{ includepaths: [] }, 'Unknown option `includepaths`; did you mean `includePaths`?'],
+    [{ zzz: 1 }, 'Unknown option `zzz`'],
+    [{ source: undefined }, 'Expected one of `source` and `file`, got neither'],
+    [{ file: 'a.c' }, 'Expected one of `source` and `file`, got both'],
+    [{ source: 5 }, 'Expected `source` to be a string without NUL, got `5` (number)'],
+    [{ source: 'a\0' }, 'Expected `source`'],
+    [{ language: 'rust' }, "Expected `language` to be 'c' or 'c++', got `rust` (string)"],
+    [{ flags: '-O2' }, 'Expected `flags` to be an array of strings, got `-O2` (string)'],
+    [{ flags: ['-O2', 3] }, 'Expected `flags[1]` to be a string without NUL, got `3` (number)'],
+    [{ flags: ['-DX\0'] }, 'Expected `flags[0]`'],
+    [{ includePaths: [null] }, 'Expected `includePaths[0]` to be a string without NUL, got `null` (null)'],
+    [{ defines: { 'A B': 1 } }, 'Expected `defines` to be keyed by macro names, got `A B` (string)'],
+    [{ defines: { A: 'x\ny' } }, 'Expected `defines.A` to be a boolean, a number, or a string of one line'],
+    [{ defines: { A: null } }, 'got `null` (null)'],
+    [{ defines: ['A'] }, 'Expected `defines` to be a plain object, got `A` (array)'],
+    [{ headers: { '../x.h': '' } }, 'Expected `headers` to be keyed by relative paths'],
+    [{ headers: { '/etc/x.h': '' } }, 'Expected `headers`'],
+    [{ headers: { 'a//b.h': '' } }, 'Expected `headers`'],
+    [{ headers: { 'a/./b.h': '' } }, 'Expected `headers`'],
+    [{ headers: { 'x.h': 3 } }, "Expected `headers['x.h']` to be a string without NUL"],
+    [{ loader: 'llvm' }, "Expected `loader` to be 'auto', 'orc' or 'shared-object', got `llvm` (string)"],
+    [{ compiler: '' }, 'Expected `compiler` to be a non-empty string'],
+    [{ timeout: 0 }, 'Expected `timeout` to be an integer from 1 to 2147483647, got `0` (number)'],
+    [{ timeout: 1.5 }, 'got `1.5` (number)'],
+    [{ timeout: Number.POSITIVE_INFINITY }, 'got `Infinity` (number)'],
+    [{ maxOutputBytes: -1 }, 'Expected `maxOutputBytes`'],
+    [{ maxMemoryBytes: '1G' }, 'Expected `maxMemoryBytes`'],
+    [{ signal: {} }, 'Expected `signal` to be an AbortSignal'],
+    [{ unsafeFlags: 1 }, 'Expected `unsafeFlags` to be a boolean, got `1` (number)'],
+    [{ watch: 'yes' }, 'Expected `watch` to be a boolean'],
+  ])('%j', (extra, message) => {
+    expect(() => resolve(extra)).toThrow(TypeError);
+    expect(() => resolve(extra)).toThrow(message);
+  });
+
+  test('a spec that is no object', () => {
+    expect(() => resolveSpec(null as never)).toThrow('Expected `spec` to be an object, got `null` (null)');
+    expect(() => resolveSpec('vec' as never)).toThrow('Expected `spec` to be an object');
+  });
+
+  test('a file gives its language by its extension, and headers go with a source only', () => {
+    expect(resolveSpec({ name: 'a', file: 'x/y.cpp' })).toMatchObject({ language: 'c++' });
+    expect(resolveSpec({ name: 'a', file: 'y.C' })).toMatchObject({ language: 'c++' });
+    expect(resolveSpec({ name: 'a', file: 'y.inc', language: 'c' })).toMatchObject({ language: 'c' });
+    expect(() => resolveSpec({ name: 'a', file: 'y.inc' })).toThrow('with one of the extensions .c .cc .cpp');
+    expect(() => resolveSpec({ name: 'a', file: 'y.c', headers: {} } as never)).toThrow('`headers` goes with `source`');
+  });
+
+  test.each(['../x', '-o', '@f', 'a b', 'ünï', '$(touch x)', 'x'.repeat(4096)])(
+    'the name %j is a mere label',
+    (name) => {
+      expect(resolveSpec({ name, source: '' }).name).toBe(name);
+    },
+  );
+});
+
+describe('a reload changes source and flags', () => {
+  const resolved = resolveSpec(spec);
+
+  test('and nothing else', () => {
+    expect(withChanges(resolved, { source: 'int y;' }).input).toMatchObject({ text: 'int y;' });
+    expect(withChanges(resolved, { flags: ['-O3'] })).toEqual({ ...resolved, flags: ['-O3'] });
+    expect(() => withChanges(resolved, { name: 'other' } as never)).toThrow('a reload takes `source` and `flags`');
+    expect(() => withChanges(resolved, { source: 3 } as never)).toThrow(TypeError);
+    const file = resolveSpec({ name: 'a', file: 'y.c' });
+    expect(() => withChanges(file, { source: '' })).toThrow("`source` can't replace the file");
+  });
+});
