@@ -1,0 +1,107 @@
+/** Pure: the text that clang (and a gcc without JSON) prints on stderr → diagnostics in the compiler's own terms. */
+
+import type { Severity } from '../errors.ts';
+import type { RawDiagnostic } from './diagnostics.ts';
+
+// `name:line:column:{l:c-l:c}{…}: error: message [-Wflag]`; ranges and column may be missing. A name may hold colons.
+const LOCATED =
+  /^(.+?):(\d+)(?::(\d+))?:((?:\{\d+:\d+-\d+:\d+\})*)(?:: |(?<=:)\s?)(note|remark|warning|error|fatal error|sorry, unimplemented|internal compiler error|Error|Warning): (.*)$/;
+// `clang: error: …`, `cc1: fatal error: …`, `error: …`; never a line that begins with a place.
+const UNLOCATED = /^(?:[\w.+/-]+: )?(note|remark|warning|error|fatal error|internal compiler error|LLVM ERROR): (.*)$/;
+const INCLUDED = /^(?:In file included from|\s+from) (.+?):(\d+)(?::(\d+))?[:,]$/;
+const FIX_IT = /^fix-it:"((?:[^"\\]|\\.)*)":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:[^"\\]|\\.)*)"$/;
+const FLAG = /^(.*) \[(?:-Werror,|-Werror=)?(-[WRf][^\]\s]*?)(?:,-Werror)?\]$/s;
+const SUMMARY = /^\d+ (?:warning|error)s?(?: and \d+ errors?)? generated\.$|^compilation terminated\.$/;
+// What an assembler, or gcc, says before a message; the message itself names the place.
+const CONTEXT = /^(?:.+: Assembler messages:|.+?: (?:In|At) .+:)$/;
+
+/** What the text held: the diagnostics, and everything else as it was. */
+export interface ClangText {
+  readonly diagnostics: RawDiagnostic[];
+  readonly rest: string;
+}
+
+/** Reads what it can; text that has no such form ends up in `rest`. Never throws. */
+export function parseClangText(text: string): ClangText {
+  const diagnostics: RawDiagnostic[] = [];
+  const rest: string[] = [];
+  let includes: RawDiagnostic[] = [];
+  let last: RawDiagnostic | undefined;
+
+  for (const line of text.split('\n')) {
+    const included = INCLUDED.exec(line);
+    if (included !== null) {
+      includes.push(place('note', 'included from here', included[1], included[2], included[3]));
+      continue;
+    }
+    const fixIt = FIX_IT.exec(line);
+    if (fixIt !== null) {
+      last?.fixits.push(readFixIt(fixIt));
+      continue;
+    }
+    const found = readLocated(line) ?? readUnlocated(line);
+    if (found === null) {
+      if (!SUMMARY.test(line) && !CONTEXT.test(line) && line !== '') rest.push(line);
+      continue;
+    }
+    const parent = found.severity === 'note' ? diagnostics.at(-1) : undefined;
+    if (parent === undefined) diagnostics.push(found);
+    else parent.notes.push(found);
+    found.notes.push(...includes);
+    includes = [];
+    last = found;
+  }
+  return { diagnostics, rest: rest.join('\n') };
+}
+
+function readLocated(line: string): RawDiagnostic | null {
+  const match = LOCATED.exec(line);
+  if (match === null) return null;
+  const [, file, lineNumber, column, ranges, severity, message] = match;
+  const found = withFlag(place(severityOf(severity), message ?? '', file, lineNumber, column));
+  for (const [, startLine, start, endLine, end] of (ranges ?? '').matchAll(/\{(\d+):(\d+)-(\d+):(\d+)\}/g)) {
+    const startsBefore = Number(startLine) === found.line && Number(start) <= found.column;
+    const endsBehind = Number(endLine) > found.line || Number(end) > found.column;
+    // A diagnostic marks one range: the one that holds its place. Others mark operands.
+    if (startsBefore && endsBehind) Object.assign(found, { endLine: Number(endLine), endColumn: Number(end) });
+  }
+  return found;
+}
+
+function readUnlocated(line: string): RawDiagnostic | null {
+  const match = UNLOCATED.exec(line);
+  return match === null ? null : withFlag(place(severityOf(match[1]), match[2] ?? '', '', '0', '0'));
+}
+
+function severityOf(word: string | undefined): Severity {
+  if (word === 'note' || word === 'remark' || word === 'warning' || word === 'error') return word;
+  return word === 'Warning' ? 'warning' : word === 'Error' ? 'error' : 'fatal';
+}
+
+function place(severity: Severity, message: string, file = '', line = '0', column = '0'): RawDiagnostic {
+  const at = { file, line: Number(line), column: Number(column) };
+  return { severity, message, ...at, endLine: at.line, endColumn: at.column, fixits: [], notes: [] };
+}
+
+function withFlag(found: RawDiagnostic): RawDiagnostic {
+  const match = FLAG.exec(found.message);
+  if (match === null) return found;
+  return { ...found, message: match[1] ?? '', flag: match[2] ?? '' };
+}
+
+function readFixIt(match: RegExpExecArray) {
+  const unquote = (text = '') =>
+    text.replace(/\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))/g, (_, octal, hex, char) => {
+      if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
+      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+      return { n: '\n', t: '\t' }[char as string] ?? char;
+    });
+  return {
+    file: unquote(match[1]),
+    line: Number(match[2]),
+    column: Number(match[3]),
+    endLine: Number(match[4]),
+    endColumn: Number(match[5]),
+    text: unquote(match[6]),
+  };
+}

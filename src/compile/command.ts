@@ -1,0 +1,134 @@
+/** Pure: toolchain and request → the compiler's arguments. */
+
+import { isAbsolute, resolve } from 'node:path';
+import type { Toolchain } from '../toolchain/discover.ts';
+import type { CompileRequest } from './compiler.ts';
+import { readFlags } from './flags.ts';
+import type { CompilePlaces } from './sources.ts';
+
+/** What the compiler is told to write to. */
+export interface OutputNames {
+  readonly object: string;
+  /** For the make rule that lists the files read. */
+  readonly rule: string;
+}
+
+const IDENTIFIER = /^[A-Za-z_$][\w$]*(\([\w$, .]*\))?$/;
+const FOLDER_OPTIONS = new Set(['-I', '-isystem', '-iquote', '-idirafter', '-isysroot']);
+const LONG_FOLDER_OPTIONS = new Set(['--sysroot', '--include-directory']);
+
+/**
+ * The arguments for one compile.
+ *
+ * The order is the policy: defaults, the caller's flags, the caller's `defines`, and last what must hold whatever the
+ * caller asked for, because with both compilers the last of two contradicting flags wins.
+ */
+export function compilerArguments(
+  toolchain: Toolchain,
+  request: CompileRequest,
+  places: CompilePlaces,
+  outputs: OutputNames,
+): string[] {
+  const { input, flags } = request;
+  const cwd = places.callerFolder;
+  const quoted = places.runFolder === cwd ? [] : ['-iquote', cwd];
+  const headers = places.headerFolder === null ? [] : ['-I', places.headerFolder];
+  const includes = request.includePaths.flatMap((folder) => ['-I', resolve(cwd, folder)]);
+  const optimise = flags.some((flag) => /^-O/.test(flag)) ? [] : ['-O2'];
+  return [
+    ...optimise,
+    ...quoted,
+    ...headers,
+    ...includes,
+    ...absoluteFolders(flags, cwd),
+    ...defineArguments(request.defines),
+    ...(toolchain.kind === 'clang' ? clangArguments(toolchain) : gccArguments(toolchain)),
+    '-fPIC',
+    '-fno-lto',
+    ...nameArguments(toolchain, request, places),
+    ...['-MD', '-MF', outputs.rule, '-MT', 'object'],
+    ...['-c', '-o', outputs.object],
+    ...['-x', request.language, input.kind === 'text' ? '-' : resolve(cwd, input.path)],
+  ];
+}
+
+/**
+ * clang's text form, made readable by machine, instead of its SARIF: SARIF in clang 22 crashes the compiler at any
+ * diagnostic outside a file (`-include` of a missing header, an error inside `-D` text or inline assembly), drops
+ * those without a location, and has no flags, no fix-its and wrong places under `#line`.
+ */
+function clangArguments(toolchain: Toolchain): string[] {
+  const config = toolchain.major >= 16 ? ['--no-default-config'] : [];
+  return [
+    ...config,
+    '-fintegrated-cc1',
+    '-fintegrated-as',
+    '-fno-crash-diagnostics',
+    '-fdiagnostics-format=clang',
+    '-fdiagnostics-print-source-range-info',
+    '-fdiagnostics-parseable-fixits',
+    '-fdiagnostics-show-option',
+    '-fshow-column',
+    '-fshow-source-location',
+    '-fno-caret-diagnostics',
+    '-fno-diagnostics-color',
+    '-fmessage-length=0',
+  ];
+}
+
+/** The JSON form came with gcc 9 and went with gcc 15. */
+function gccArguments(toolchain: Toolchain): string[] {
+  const hasJson = toolchain.major >= 9 && toolchain.major < 15;
+  return [
+    '-pipe',
+    '-fno-gnu-unique',
+    hasJson ? '-fdiagnostics-format=json' : '-fdiagnostics-parseable-fixits',
+    '-fdiagnostics-show-option',
+    '-fshow-column',
+    '-fno-diagnostics-show-caret',
+    '-fno-diagnostics-color',
+    '-fmessage-length=0',
+  ];
+}
+
+/** Puts the caller's names where the compiler would show `<stdin>` or our private folder. */
+function nameArguments(toolchain: Toolchain, request: CompileRequest, places: CompilePlaces): string[] {
+  const { input } = request;
+  const { headerFolder } = places;
+  // Of two maps that fit, both compilers take the later one.
+  const names =
+    headerFolder === null
+      ? []
+      : [`-ffile-prefix-map=${headerFolder}=${places.callerFolder}`, `-ffile-prefix-map=${headerFolder}/=`];
+  if (input.kind === 'text' && toolchain.kind === 'clang') {
+    // cc1 takes any word here, but a word that begins with @ is expanded as a response file before that.
+    const mainFile = input.displayName.startsWith('@') ? `./${input.displayName}` : input.displayName;
+    names.push(`-ffile-prefix-map=<stdin>=${input.displayName}`);
+    names.push('-Xclang', '-main-file-name', '-Xclang', mainFile);
+  }
+  return names;
+}
+
+/** The caller's flags with relative folders made absolute: the compiler does not always run in the working folder. */
+function absoluteFolders(words: readonly string[], cwd: string): string[] {
+  return readFlags(words).flatMap((flag) => {
+    const { option, value } = flag;
+    const isFolder = FOLDER_OPTIONS.has(option) || LONG_FOLDER_OPTIONS.has(option);
+    // `=dir` and `$SYSROOT/dir` start at the system root.
+    if (!isFolder || value === undefined || isAbsolute(value) || /^(=|\$SYSROOT)/.test(value)) return flag.words;
+    return FOLDER_OPTIONS.has(option) ? [option, resolve(cwd, value)] : [`${option}=${resolve(cwd, value)}`];
+  });
+}
+
+function defineArguments(defines: CompileRequest['defines']): string[] {
+  return Object.entries(defines).map(([name, value]) => {
+    if (!IDENTIFIER.test(name))
+      throw new TypeError(`Expected a key of \`defines\` to be a macro name, got \`${name}\``);
+    if (value === false) return `-U${name}`;
+    const text = value === true ? '1' : String(value);
+    if (/[\0\r\n]/.test(text) || (typeof value === 'number' && !Number.isFinite(value))) {
+      throw new TypeError(`Expected \`defines.${name}\` to be text of one line or a finite number, got \`${text}\``);
+    }
+    return `-D${name}=${text}`;
+  });
+}

@@ -1,0 +1,93 @@
+/** Pure: how a compiler ended → the error that says so. */
+
+import { constants } from 'node:os';
+import { CompileError, type CompileFailure, CompileLimitError } from '../errors.ts';
+import type { CompileLimits } from './compiler.ts';
+
+/** What is known of a compile that gave no object. */
+export interface FailedCompile extends CompileFailure {
+  readonly library: string;
+  /** The caller's name of the source. */
+  readonly file: string;
+  /** Diagnostics as text, with code frames. */
+  readonly frames: string;
+  /** What was wrong although the exit code is 0, else null. */
+  readonly reason: string | null;
+  readonly limits: CompileLimits;
+}
+
+const SIGNAL_TEXTS: readonly (readonly [string, NodeJS.Signals])[] = [
+  ['Segmentation fault', 'SIGSEGV'],
+  ['Aborted', 'SIGABRT'],
+  ['Killed', 'SIGKILL'],
+  ['Illegal instruction', 'SIGILL'],
+  ['Bus error', 'SIGBUS'],
+  ['File size limit exceeded', 'SIGXFSZ'],
+  ['CPU time limit exceeded', 'SIGXCPU'],
+];
+
+/** Words of clang, gcc, libstdc++ and the dynamic loader when an allocation fails. */
+const OUT_OF_MEMORY =
+  /LLVM ERROR: out of memory|std::bad_alloc|out of memory allocating|virtual memory exhausted|failed to map segment|cannot allocate memory/i;
+
+/**
+ * The signal that ended the compiler, also where the process that was started outlived it: clang's driver recovers from
+ * its own crash and exits with 128 plus the signal, gcc's names the signal that ended cc1 or as.
+ */
+export function signalOf(
+  exitCode: number | null,
+  signal: NodeJS.Signals | null,
+  stderr: string,
+): NodeJS.Signals | null {
+  if (signal !== null || exitCode === null || exitCode === 0) return signal;
+  const named = /internal compiler error: (.+) signal terminated program/.exec(stderr)?.[1];
+  const fromText = SIGNAL_TEXTS.find(([text]) => text === named)?.[1];
+  if (fromText !== undefined) return fromText;
+  const number = exitCode > 128 ? exitCode - 128 : undefined;
+  const entry = Object.entries(constants.signals).find(([, value]) => value === number);
+  return (entry?.[0] as NodeJS.Signals | undefined) ?? null;
+}
+
+/** The error for a compiler that ended with anything but exit code 0. */
+export function failureOf(failed: FailedCompile): CompileError | CompileLimitError {
+  const { library, file, signal, exitCode, stderr, limits, diagnostics, frames } = failed;
+  if (signal === 'SIGXFSZ') return limitError(library, file, 'maxOutputBytes', limits);
+  const unlocated = diagnostics.filter((diagnostic) => diagnostic.line === 0).map((diagnostic) => diagnostic.message);
+  if (OUT_OF_MEMORY.test([stderr, ...unlocated].join('\n'))) {
+    return limitError(library, file, 'maxMemoryBytes', limits);
+  }
+  const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal').length;
+  const detail = frames === '' ? lastLines(stderr) : `\n${frames}`;
+  if (signal !== null) {
+    const advice = 'Source that is nested very deeply does this, and so does a fault of the compiler: ';
+    const message =
+      `${library}: the compiler crashed with ${signal} on ${file}. ` +
+      `${advice}simplify the source, or try another compiler or another -O level.${detail}`;
+    return new CompileError(library, message, failed);
+  }
+  const what =
+    errors > 0 ? `${errors} error${errors === 1 ? '' : 's'} in` : `exit code ${exitCode} of the compiler for`;
+  return new CompileError(library, `${library}: ${what} ${file}${detail}`, failed);
+}
+
+/** What each limit is called in a message, and how it is raised. */
+export function limitError(
+  library: string,
+  file: string,
+  limit: keyof CompileLimits,
+  limits: CompileLimits,
+): CompileLimitError {
+  const value = limits[limit];
+  const went = {
+    timeout: `took longer than ${value} ms`,
+    maxOutputBytes: `made more than ${value} bytes`,
+    maxMemoryBytes: `needed more than ${value} bytes of memory`,
+  }[limit];
+  const message = `${library}: compiling ${file} ${went} and was ended; raise \`${limit}\` to allow it`;
+  return new CompileLimitError(library, message, limit, value);
+}
+
+function lastLines(stderr: string): string {
+  const lines = stderr.trim().split('\n').slice(-5);
+  return lines.join('') === '' ? '' : `\n${lines.join('\n')}`;
+}

@@ -1,0 +1,92 @@
+/** Pure: gcc's `-fdiagnostics-format=json` (gcc 9 to 14) → diagnostics in the compiler's own terms. */
+
+import type { Severity } from '../errors.ts';
+import { parseClangText } from './clang-text.ts';
+import type { RawDiagnostic, RawFixIt } from './diagnostics.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Notes nest as deep as macros expand; nobody reads deeper. */
+const MAX_DEPTH = 16;
+
+/** Each line is an array of diagnostics, or text of the driver or the assembler. Never throws. */
+export function parseGccJson(stderr: string): { diagnostics: RawDiagnostic[]; rest: string } {
+  const diagnostics: RawDiagnostic[] = [];
+  const text: string[] = [];
+  for (const line of stderr.split('\n')) {
+    const parsed = line.startsWith('[') ? parseArray(line) : null;
+    if (parsed === null) text.push(line);
+    else diagnostics.push(...parsed);
+  }
+  const others = parseClangText(text.join('\n'));
+  return { diagnostics: [...diagnostics, ...others.diagnostics], rest: others.rest };
+}
+
+function parseArray(line: string): RawDiagnostic[] | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return Array.isArray(value) ? readDiagnostics(value, 0) : null;
+  } catch {
+    return null;
+  }
+}
+
+function readDiagnostics(values: readonly unknown[], depth: number): RawDiagnostic[] {
+  return depth > MAX_DEPTH ? [] : values.filter(isFields).map((value) => readDiagnostic(value, depth));
+}
+
+function readDiagnostic(value: Fields, depth: number): RawDiagnostic {
+  const location = firstFields(value.locations);
+  const caret = readPoint(location.caret);
+  const finish = readPoint(location.finish);
+  const isRange = finish.line > 0 && finish.file === caret.file;
+  const option = typeof value.option === 'string' ? { flag: value.option } : {};
+  return {
+    severity: severityOf(value.kind),
+    message: typeof value.message === 'string' ? value.message : '',
+    ...option,
+    ...caret,
+    endLine: isRange ? finish.line : caret.line,
+    // gcc's finish is the last byte of the range, ours lies past it.
+    endColumn: isRange ? finish.column + 1 : caret.column,
+    fixits: fieldsIn(value.fixits).map(readFixIt),
+    notes: readDiagnostics(Array.isArray(value.children) ? value.children : [], depth + 1),
+  };
+}
+
+function readPoint(value: unknown): { file: string; line: number; column: number } {
+  const point = isFields(value) ? value : {};
+  return {
+    file: typeof point.file === 'string' ? point.file : '',
+    line: whole(point.line),
+    column: whole(point['byte-column'] ?? point.column),
+  };
+}
+
+function readFixIt(value: Fields): RawFixIt {
+  const start = readPoint(value.start);
+  const next = readPoint(value.next);
+  const text = typeof value.string === 'string' ? value.string : '';
+  return { ...start, endLine: next.line, endColumn: next.column, text };
+}
+
+function severityOf(kind: unknown): Severity {
+  if (kind === 'note' || kind === 'remark' || kind === 'warning' || kind === 'error') return kind;
+  return 'fatal';
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function fieldsIn(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.filter(isFields) : [];
+}
+
+function firstFields(value: unknown): Fields {
+  return fieldsIn(value)[0] ?? {};
+}
+
+function whole(value: unknown): number {
+  return Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : 0;
+}

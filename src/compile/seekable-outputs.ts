@@ -1,0 +1,60 @@
+/** Where gcc writes: files without a name, because its assembler must seek in the object that it writes. */
+
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { OutputNames } from './command.ts';
+
+/** Two open files that the compiler gets as descriptors 3 and 4; disposing closes them, and so they are gone. */
+export interface SeekableOutputs extends AsyncDisposable {
+  readonly names: OutputNames;
+  readonly descriptors: readonly number[];
+  /** What the compiler wrote; of the object at most one byte more than `limit`. */
+  read(limit: number): Promise<{ object: Buffer; rule: string }>;
+}
+
+/**
+ * gcc 12 with `-o /dev/stdout` ends with exit code 0 and nothing but a complaint of `as` ("Illegal seek") when stdout
+ * is a pipe or socket, and opening `/dev/fd/N` of a Node pipe fails, as that is a socket. A file that was unlinked
+ * right after it was opened can be opened again under `/dev/fd/N`, and can't be left behind.
+ */
+export async function createSeekableOutputs(): Promise<SeekableOutputs> {
+  const object = await openUnnamed();
+  const rule = await openUnnamed().catch(async (error) => {
+    await object.close();
+    throw error;
+  });
+  return {
+    names: { object: '/dev/fd/3', rule: '/dev/fd/4' },
+    descriptors: [object.fd, rule.fd],
+    async read(limit) {
+      const bytes = await readStart(object, limit + 1);
+      return { object: bytes, rule: (await readStart(rule, 16 * 1024 * 1024)).toString('utf8') };
+    },
+    async [Symbol.asyncDispose]() {
+      await object.close();
+      await rule.close();
+    },
+  };
+}
+
+async function openUnnamed(): Promise<FileHandle> {
+  const path = join(tmpdir(), `fromsource-${randomUUID()}`);
+  const handle = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  return handle;
+}
+
+/** From position 0, wherever the compiler's descriptor, which shares nothing with this one, has got to. */
+async function readStart(handle: FileHandle, limit: number): Promise<Buffer> {
+  const { size } = await handle.stat();
+  const bytes = Buffer.allocUnsafe(Math.min(size, limit));
+  let length = 0;
+  while (length < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
+}
