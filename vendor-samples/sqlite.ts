@@ -2,6 +2,9 @@
 
 import type { SourceLibrary } from 'fromsource';
 
+/** All that is needed of the library. */
+type Functions = Pick<SourceLibrary, 'func'>;
+
 /** A value of a row. Integers beyond 2^53 are bigint. */
 export type SqlValue = string | number | bigint | null;
 
@@ -14,7 +17,7 @@ const NULL = 5;
 /** The address that tells sqlite to copy a text before the call returns. */
 const TRANSIENT = 0xffff_ffff_ffff_ffffn;
 
-function bindings(library: SourceLibrary) {
+function bindings(library: Functions) {
   return {
     open: library.func('int sqlite3_open(const char *filename, sqlite3 **db)'),
     close: library.func('int sqlite3_close(sqlite3 *db)'),
@@ -108,7 +111,7 @@ export class Database implements Disposable {
   readonly #db: bigint;
 
   /** `filename` may be `:memory:`. Throws Error with sqlite's own message. */
-  constructor(library: SourceLibrary, filename: string) {
+  constructor(library: Functions, filename: string) {
     this.#sqlite = bindings(library);
     const out = new BigUint64Array(1);
     const code = this.#sqlite.open(filename, out);

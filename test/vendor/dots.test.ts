@@ -59,7 +59,7 @@ describeSamples(['dots'], (load) => {
   });
 
   function withCanvas(width: number, height: number, use: (canvas: bigint) => void): void {
-    const canvas = dots.create(width, height);
+    const canvas = dots.create(width, height) ?? 0n;
     try {
       use(canvas);
     } finally {

@@ -43,7 +43,7 @@ describeSamples(['ecs'], (load) => {
 
   /** Runs with a world that is gone afterwards, whatever happens. */
   function withWorld(use: (world: bigint) => void): void {
-    const world = ecs.createWorld();
+    const world = ecs.createWorld() ?? 0n;
     try {
       use(world);
     } finally {

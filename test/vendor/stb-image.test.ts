@@ -18,7 +18,7 @@ function decoderOf(stbImage: SourceLibrary) {
   const free = stbImage.func('void stbi_image_free(void *pixels)');
   return (data: Uint8Array, wanted = 0): Image | null => {
     const [x, y, n] = [new Int32Array(1), new Int32Array(1), new Int32Array(1)];
-    const pixels = decode(data, data.length, x, y, n, wanted) as bigint | null;
+    const pixels = decode(data, data.length, x, y, n, wanted);
     if (pixels === null) return null;
     const [width, height, channels] = [x[0] ?? 0, y[0] ?? 0, n[0] ?? 0];
     const copy = readBytes(pixels, width * height * (wanted || channels));
@@ -33,7 +33,7 @@ function encoderOf(stbImageWrite: SourceLibrary) {
   );
   return ({ width, height, channels, pixels }: Image): Buffer => {
     const length = new Int32Array(1);
-    const png = encode(pixels, width * channels, width, height, channels, length) as bigint | null;
+    const png = encode(pixels, width * channels, width, height, channels, length);
     if (png === null) throw new Error('stbi_write_png_to_mem gave NULL');
     // stbi_write's memory is malloc's; a few small pictures are left to the process.
     return Buffer.from(readBytes(png, length[0] ?? 0));

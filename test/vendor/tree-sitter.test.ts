@@ -10,7 +10,7 @@ describeSamples(['tree-sitter', 'tree-sitter-json'], (load) => {
   beforeAll(async () => {
     // Two libraries, side by side: the grammar is data that the parser is given by its address.
     const [core, json] = await Promise.all([load('tree-sitter'), load('tree-sitter-json')]);
-    const parser = core.func('TSParser *ts_parser_new(void)')();
+    const parser = core.func('TSParser *ts_parser_new(void)')() ?? 0n;
     const language = json.func('const TSLanguage *tree_sitter_json(void)')();
     expect(core.func('bool ts_parser_set_language(TSParser *self, const TSLanguage *language)')(parser, language)).toBe(
       true,
@@ -69,7 +69,7 @@ function parserOf(core: SourceLibrary, parser: bigint) {
   return (text: string) => {
     const bytes = Buffer.from(text);
     const tree = parseString(parser, null, bytes, bytes.length);
-    const expression = toText(tree);
+    const expression = toText(tree) ?? 0n;
     try {
       return { expression: readString(expression), hasError: hasError(tree), nodes: nodeCount(tree) };
     } finally {

@@ -1,0 +1,90 @@
+/** Loads the demo's libraries, as many at a time as there are processors, and times the first call of each. */
+
+import { availableParallelism } from 'node:os';
+import { loadSourceLibrary, type SourceLibrary } from 'fromsource';
+import { type SampleName, sample } from '../samples.ts';
+import { formatCount, formatMs, paint, print, showStatus } from './screen.ts';
+
+/** A library, live, and the milliseconds from its symbol table to the result of its first call. */
+export interface Loaded {
+  readonly name: SampleName;
+  readonly lines: number;
+  readonly library: SourceLibrary;
+  readonly firstCall: number;
+}
+
+/** A first call for each library: one that works before anything is set up. */
+const firstCalls: Partial<Record<SampleName, (library: SourceLibrary) => unknown>> = {
+  stb_perlin: (library) =>
+    library.func('float stb_perlin_noise3(float x, float y, float z, int wx, int wy, int wz)')(0.1, 0.2, 0.3, 0, 0, 0),
+  stb_image: (library) => library.func('const char *stbi_failure_reason(void)')(),
+  stb_image_write: (library) => library.func('void stbi_flip_vertically_on_write(int flag)')(0),
+  xxhash: (library) => library.func('unsigned XXH_versionNumber(void)')(),
+  sqlite: (library) => library.func('const char *sqlite3_libversion(void)')(),
+  ecs: (library) => library.func('ecs_world *ecs_world_create(void)')(),
+  dots: (library) => library.func('dots_canvas *dots_create(int width, int height)')(2, 4),
+};
+
+/** What the demo loads, the longest compile first so that the processors end together. */
+export const demoSamples = Object.keys(firstCalls).sort((a, b) => weight(b) - weight(a)) as readonly SampleName[];
+
+function weight(name: string): number {
+  const found = sample(name as SampleName);
+  return found.spec === undefined ? 0 : found.lines;
+}
+
+/** The samples that are on this machine; prints a line with the reason for each that is not. */
+export function availableSamples(): SampleName[] {
+  return demoSamples.filter((name) => {
+    const found = sample(name);
+    if (found.spec === undefined) print(`${paint('yellow', '–')} ${name} is left out: ${found.reason}`);
+    return found.spec !== undefined;
+  });
+}
+
+async function loadOne(name: SampleName, loader: 'auto' | 'shared-object', signal: AbortSignal): Promise<Loaded> {
+  const found = sample(name);
+  if (found.spec === undefined) throw new Error(found.reason);
+  // Two libraries of the same source live side by side: only their names must differ.
+  const label = loader === 'auto' ? name : `${name} (${loader})`;
+  const library = await loadSourceLibrary({ ...found.spec, name: label, loader, signal });
+  const started = performance.now();
+  firstCalls[name]?.(library);
+  return { name, lines: found.lines, library, firstCall: performance.now() - started };
+}
+
+/** Loads them all; `announce` prints a line for each as it comes. */
+export async function loadAll(
+  names: readonly SampleName[],
+  loader: 'auto' | 'shared-object',
+  signal: AbortSignal,
+  announce: boolean,
+): Promise<Map<SampleName, Loaded>> {
+  const waiting = [...names];
+  const busy = new Set<SampleName>();
+  const loaded = new Map<SampleName, Loaded>();
+  const how = loader === 'auto' ? 'compiling' : 'once more, through cc -shared and dlopen:';
+  const showBusy = () => showStatus(paint('dim', `  ${how} ${[...busy].join(', ')} …`));
+
+  async function work(): Promise<void> {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      busy.add(name);
+      showBusy();
+      const one = await loadOne(name, loader, signal);
+      busy.delete(name);
+      loaded.set(name, one);
+      if (announce) print(describe(one));
+      if (busy.size > 0) showBusy();
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return new Map(names.map((name) => [name, loaded.get(name) as Loaded]));
+}
+
+function describe({ name, lines, library }: Loaded): string {
+  const { compile, link } = library.timings;
+  const flags = sample(name).spec?.flags?.join(' ') ?? '';
+  const size = `${formatCount(lines).padStart(9)} lines`;
+  const took = `compiled in ${formatMs(compile).padStart(8)} ${paint('dim', flags)}  linked in ${formatMs(link)}`;
+  return `${paint('green', '✓')} ${name.padEnd(16)}${size}   ${took}`;
+}
