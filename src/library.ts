@@ -177,13 +177,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * @throws TypeError for a `source` given to a library that was loaded from a file, DisposedError
    */
   async reload(changes: ReloadChanges = {}): Promise<void> {
-    this.#assertLive();
-    // Refuse a wrong change before anything waits for it.
-    withChanges(this.#spec, changes);
-    const reload = this.#reloading.then(() => this.#replace(changes));
-    this.#reloading = reload.catch(() => {});
     try {
-      await reload;
+      await this.#enqueue(changes);
     } catch (error) {
       if (!this.disposed && this.listenerCount('error') > 0) this.emit('error', error as Error);
       throw error;
@@ -210,6 +205,15 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     await this.#watcher?.close();
     await this.#reloading;
     await this.#generation.retire();
+  }
+
+  async #enqueue(changes: ReloadChanges): Promise<void> {
+    this.#assertLive();
+    // Refuse a wrong change before anything waits for it.
+    withChanges(this.#spec, changes);
+    const reload = this.#reloading.then(() => this.#replace(changes));
+    this.#reloading = reload.catch(() => {});
+    await reload;
   }
 
   async #replace(changes: ReloadChanges): Promise<void> {
@@ -256,12 +260,13 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   async #reloadWatched(): Promise<void> {
     if (this.disposed) return;
     try {
-      await this.reload();
+      await this.#enqueue({});
     } catch (error) {
       if (this.disposed) return;
       // The cure may be in a file that no earlier compile read.
       if (error instanceof CompileError) this.#watcher?.add(error.diagnostics.map((diagnostic) => diagnostic.file));
-      if (this.listenerCount('error') === 0) process.emitWarning(error as Error);
+      if (this.listenerCount('error') > 0) this.emit('error', error as Error);
+      else process.emitWarning(error as Error);
     }
   }
 
