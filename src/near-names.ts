@@ -1,51 +1,49 @@
-/** Pure: which known names a wrong one was probably meant to be. */
-
-/** Names longer than this are not compared: the cost grows with the square. */
-const MAX_LENGTH = 200;
+/** Which names someone may have meant. Pure. */
 
 /**
- * Up to three of `candidates` that `name` is likely a misspelling of, the nearest first: at most a third of its
- * characters inserted, deleted, changed or swapped, or a difference in case and underscores only.
+ * The up to three candidates closest to `name`, closest first.
+ *
+ * Distance is Damerau-Levenshtein (insertions, deletions, substitutions, swaps of neighbours); a third of the name's
+ * length may differ, at least one character. A candidate equal to `name` is not returned.
+ *
+ * @example nearNames('pritnf', ['printf', 'puts']) // ['printf']
  */
 export function nearNames(name: string, candidates: Iterable<string>): string[] {
-  if (name.length > MAX_LENGTH) return [];
-  const plain = fold(name);
   const limit = Math.max(1, Math.floor(name.length / 3));
-  const near = new Map<string, number>();
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - name.length) > limit && fold(candidate) !== plain) continue;
-    const distance = fold(candidate) === plain ? 0 : editDistance(name, candidate, limit);
-    if (distance <= limit) near.set(candidate, distance);
+  const found: { candidate: string; distance: number }[] = [];
+  for (const candidate of new Set(candidates)) {
+    if (candidate === name || Math.abs(candidate.length - name.length) > limit) continue;
+    const distance = editDistance(name, candidate, limit);
+    if (distance <= limit) found.push({ candidate, distance });
   }
-  return [...near]
-    .sort(([a, x], [b, y]) => x - y || (a < b ? -1 : 1))
-    .slice(0, 3)
-    .map(([candidate]) => candidate);
+  found.sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1));
+  return found.slice(0, 3).map(({ candidate }) => candidate);
 }
 
-function fold(name: string): string {
-  return name.replaceAll('_', '').toLowerCase();
-}
-
-/** Damerau-Levenshtein distance with adjacent swaps, or anything above `limit` when it is above. */
-function editDistance(a: string, b: string, limit: number): number {
+/** The distance, or something above `limit` as soon as it must be above it. */
+function editDistance(from: string, to: string, limit: number): number {
   let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const row = [i];
-    let least = i;
-    for (let j = 1; j <= b.length; j += 1) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1);
+  let last = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    let least = row;
+    for (let column = 1; column <= to.length; column++) {
+      const same = from[row - 1] === to[column - 1];
+      let cost = Math.min(at(last, column) + 1, at(current, column - 1) + 1, at(last, column - 1) + (same ? 0 : 1));
+      if (row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]) {
+        cost = Math.min(cost, at(beforeLast, column - 2) + 1);
       }
-      row.push(cost);
+      current.push(cost);
       least = Math.min(least, cost);
     }
-    if (least > limit) return least;
+    // A swap reaches back two rows, so one row above the limit proves nothing.
+    if (least > limit + 1) return least;
     beforeLast = last;
-    last = row;
+    last = current;
   }
-  return last[b.length] ?? 0;
+  return at(last, to.length);
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY;
 }

@@ -59,6 +59,10 @@ const char *fs_error_message(const fs_error *error);
 /// Names joined by '\n', sorted; "" unless FS_ERROR_MISSING_SYMBOLS. Owned by
 /// the error.
 const char *fs_error_symbols(const fs_error *error);
+/// Names joined by '\n' that a missing one may be a misspelling of: the
+/// object's own and those of the C libraries. "" unless
+/// FS_ERROR_MISSING_SYMBOLS. Owned by the error.
+const char *fs_error_candidates(const fs_error *error);
 /// Frees the error. NULL is allowed.
 void fs_error_dispose(fs_error *error);
 

@@ -1,0 +1,100 @@
+//===- abi.cpp - The C ABI ------------------------------------------------===//
+
+#include "dylib.h"
+#include "error.h"
+#include <exception>
+
+using namespace llvm;
+using namespace fromsource;
+
+#define FS_EXPORT __attribute__((visibility("default")))
+
+/// Nothing may leave by other ways than the returned error.
+template <typename Body>
+static fs_error *guarded(fs_error_kind Fallback, Body &&Run) noexcept {
+  try {
+    Error Err = Run();
+    if (!Err)
+      return nullptr;
+    return toFsError(std::move(Err), Fallback);
+  } catch (const std::exception &E) {
+    return toFsError(makeError(FS_ERROR_INTERNAL, E.what()), Fallback);
+  } catch (...) {
+    return toFsError(makeError(FS_ERROR_INTERNAL, "unknown exception"),
+                     Fallback);
+  }
+}
+
+template <typename T, typename U>
+static Error store(Expected<T> Value, U *Out) {
+  if (!Value)
+    return Value.takeError();
+  *Out = *Value;
+  return Error::success();
+}
+
+extern "C" {
+
+FS_EXPORT uint32_t fs_abi_version(void) { return FS_ABI_VERSION; }
+FS_EXPORT const char *fs_llvm_version(void) { return FS_LLVM_VERSION; }
+
+FS_EXPORT fs_error_kind fs_error_get_kind(const fs_error *E) { return E->Kind; }
+FS_EXPORT const char *fs_error_message(const fs_error *E) {
+  return E->Message.c_str();
+}
+FS_EXPORT const char *fs_error_symbols(const fs_error *E) {
+  return E->Symbols.c_str();
+}
+FS_EXPORT const char *fs_error_candidates(const fs_error *E) {
+  return E->Candidates.c_str();
+}
+FS_EXPORT void fs_error_dispose(fs_error *E) { delete E; }
+
+FS_EXPORT fs_error *fs_session_create(uint64_t SlabBytes, fs_session **Out) {
+  return guarded(FS_ERROR_INTERNAL,
+                 [&] { return store(fs_session::get(SlabBytes), Out); });
+}
+
+FS_EXPORT uint64_t fs_session_bytes_in_use(const fs_session *S) {
+  return S->bytesInUse();
+}
+
+FS_EXPORT fs_error *fs_dylib_create(fs_session *S, const char *Name,
+                                    fs_dylib **Out) {
+  return guarded(FS_ERROR_INTERNAL,
+                 [&] { return store(fs_dylib::create(*S, Name), Out); });
+}
+
+FS_EXPORT fs_error *fs_dylib_add_object(fs_dylib *D, const uint8_t *Bytes,
+                                        size_t Size) {
+  return guarded(FS_ERROR_BAD_OBJECT, [&] {
+    return D->add(ArrayRef(reinterpret_cast<const char *>(Bytes), Size));
+  });
+}
+
+FS_EXPORT fs_error *fs_dylib_initialize(fs_dylib *D) {
+  return guarded(FS_ERROR_INTERNAL, [&] { return D->initialise(); });
+}
+
+FS_EXPORT fs_error *fs_dylib_symbols(fs_dylib *D, const char **Out) {
+  return guarded(FS_ERROR_INTERNAL, [&] {
+    *Out = D->symbols();
+    return Error::success();
+  });
+}
+
+FS_EXPORT fs_error *fs_dylib_lookup(fs_dylib *D, const char *Name,
+                                    uint64_t *Out) {
+  return guarded(FS_ERROR_INTERNAL,
+                 [&] { return store(D->lookup(Name), Out); });
+}
+
+FS_EXPORT fs_error *fs_dylib_finalize(fs_dylib *D) {
+  return guarded(FS_ERROR_INTERNAL, [&] { return D->finalise(); });
+}
+
+FS_EXPORT fs_error *fs_dylib_remove(fs_dylib *D) {
+  return guarded(FS_ERROR_INTERNAL, [&] { return D->remove(); });
+}
+
+} // extern "C"

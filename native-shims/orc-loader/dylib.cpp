@@ -1,0 +1,185 @@
+//===- dylib.cpp - One library: its objects, initialised or not -----------===//
+
+#include "dylib.h"
+#include "call_guard.h"
+#include "error.h"
+#include "link.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ExecutionEngine/JITLink/ELF_x86_64.h"
+
+using namespace llvm;
+using namespace fromsource;
+
+extern "C" void __register_frame(void *);
+extern "C" void __deregister_frame(void *);
+
+/// Sections without a priority come after all that have one.
+static constexpr unsigned NoPriority = 65535;
+
+template <typename T>
+static void append(std::vector<T> &To, std::vector<T> &From) {
+  To.insert(To.end(), From.begin(), From.end());
+  From.clear();
+}
+
+static void sortByPriority(std::vector<RunEntry> &Entries) {
+  llvm::stable_sort(Entries, [](const RunEntry &A, const RunEntry &B) {
+    return A.Priority < B.Priority;
+  });
+}
+
+Expected<fs_dylib *> fs_dylib::create(fs_session &S, StringRef Name) {
+  auto Handle = S.takeDsoHandle();
+  if (!Handle)
+    return Handle.takeError();
+  auto &JD =
+      S.orc().createBareJITDylib((Name + "#" + Twine(S.nextNumber())).str());
+  return new fs_dylib(S, JD, *Handle);
+}
+
+bool fs_dylib::definedEarlier(StringRef Name) {
+  if (Objects == 0)
+    return false;
+  auto Flags = S.orc().lookupFlags(
+      orc::LookupKind::Static,
+      {{JD.get(), orc::JITDylibLookupFlags::MatchAllSymbols}},
+      orc::SymbolLookupSet(S.orc().intern(Name),
+                           orc::SymbolLookupFlags::WeaklyReferencedSymbol));
+  if (!Flags) {
+    consumeError(Flags.takeError());
+    return false;
+  }
+  return !Flags->empty();
+}
+
+Error fs_dylib::add(ArrayRef<char> Bytes) {
+  auto Scan = ObjectScan::scan(Bytes);
+  if (!Scan)
+    return Scan.takeError();
+  auto G = jitlink::createLinkGraphFromELFObject_x86_64(
+      Scan->Object, S.orc().getSymbolStringPool());
+  if (!G)
+    return G.takeError();
+
+  std::lock_guard<std::mutex> Lock(Mutex);
+  LinkJob Job{std::move(*Scan),
+              S.process(),
+              DsoHandle,
+              Objects,
+              TlsSymbols,
+              [this](StringRef Name) { return definedEarlier(Name); },
+              {},
+              {},
+              {},
+              {},
+              Error::success()};
+  if (Error Err = prepareGraph(**G, Job))
+    return Err;
+  if (Error Err = link(S, *JD, std::move(*G), Job))
+    return Err;
+
+  ++Objects;
+  LinkedObject &Linked = Job.Result;
+  append(NewInitialisers, Linked.Initialisers);
+  append(NewFinalisers, Linked.Finalisers);
+  append(NewIfuncs, Linked.Ifuncs);
+  if (Linked.EhFrame) {
+    __register_frame(Linked.EhFrame);
+    EhFrames.push_back(Linked.EhFrame);
+  }
+  if (Linked.Tls)
+    TlsModules.push_back(std::move(Linked.Tls));
+  for (auto &Entry : Linked.TlsSymbols)
+    TlsSymbols[Entry.first()] = Entry.second;
+  Symbols += Linked.Symbols;
+  return Error::success();
+}
+
+Error fs_dylib::initialise() {
+  std::vector<RunEntry> Initialisers, NewFinal;
+  std::vector<Ifunc> Ifuncs;
+  {
+    std::lock_guard<std::mutex> Lock(Mutex);
+    Initialisers.swap(NewInitialisers);
+    NewFinal.swap(NewFinalisers);
+    Ifuncs.swap(NewIfuncs);
+  }
+  for (const Ifunc &I : Ifuncs)
+    *I.Slot = I.Resolver();
+  sortByPriority(Initialisers);
+  std::string What;
+  for (const RunEntry &I : Initialisers)
+    if (!callGuarded(I.Function, What))
+      return makeError(FS_ERROR_INTERNAL, "an initialiser threw " + What);
+  if (NewFinal.empty())
+    return Error::success();
+  if (Finalisers.empty())
+    S.addFinalisable(this);
+  append(Finalisers, NewFinal);
+  sortByPriority(Finalisers);
+  return Error::success();
+}
+
+void fs_dylib::runFinalisers(bool WithPriority, std::string &Escaped) {
+  for (const RunEntry &F : llvm::reverse(Finalisers))
+    if ((F.Priority != NoPriority) == WithPriority)
+      callGuarded(F.Function, Escaped);
+}
+
+Error fs_dylib::finalise() {
+  if (Finalised.exchange(true))
+    return Error::success();
+  // At the end of a process ld.so would come to these; from now on they are
+  // done.
+  if (!Finalisers.empty())
+    S.removeFinalisable(this);
+  std::string Escaped;
+  runThreadDestructors(DsoHandle);
+  // crtstuff's entry, which calls __cxa_finalize, is the first without a
+  // priority: so it runs as the last of those, and before the others.
+  runFinalisers(false, Escaped);
+  finaliseGuarded(DsoHandle, Escaped);
+  runFinalisers(true, Escaped);
+  if (!Escaped.empty())
+    return makeError(FS_ERROR_INTERNAL, "a finaliser threw " + Escaped);
+  return Error::success();
+}
+
+void fs_dylib::finaliseAtExit() {
+  if (Finalised.exchange(true))
+    return;
+  std::string Escaped;
+  runFinalisers(false, Escaped);
+  finaliseGuarded(DsoHandle, Escaped);
+  runFinalisers(true, Escaped);
+}
+
+Expected<uint64_t> fs_dylib::lookup(StringRef Name) {
+  auto Found = S.orc().lookup(
+      {{JD.get(), orc::JITDylibLookupFlags::MatchExportedSymbolsOnly}},
+      orc::SymbolLookupSet(S.orc().intern(Name),
+                           orc::SymbolLookupFlags::WeaklyReferencedSymbol));
+  if (!Found)
+    return Found.takeError();
+  if (Found->empty()) {
+    auto Err = std::make_unique<LoaderError>(FS_ERROR_MISSING_SYMBOLS,
+                                             ("no symbol " + Name).str());
+    Err->Symbols.push_back(Name.str());
+    return Error(std::move(Err));
+  }
+  return Found->begin()->second.getAddress().getValue();
+}
+
+Error fs_dylib::remove() {
+  Error Err = finalise();
+  dropThreadDestructors(DsoHandle);
+  for (void *Frame : EhFrames)
+    __deregister_frame(Frame);
+  Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));
+  JD.reset();
+  fs_session &Session = S;
+  Session.giveBackDsoHandle(DsoHandle);
+  delete this;
+  Session.dropUnusedNames();
+  return Err;
+}

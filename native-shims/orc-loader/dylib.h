@@ -1,0 +1,52 @@
+//===- dylib.h - One library: its objects, initialised or not ---*- C++ -*-===//
+
+#ifndef FROMSOURCE_DYLIB_H
+#define FROMSOURCE_DYLIB_H
+
+#include "link_job.h"
+#include "session.h"
+
+/// Everything that one fs_dylib_create made. `add` may run on any thread;
+/// the rest is for whoever owns the library, one call at a time.
+struct fs_dylib {
+  static llvm::Expected<fs_dylib *> create(fs_session &S, llvm::StringRef Name);
+
+  llvm::Error add(llvm::ArrayRef<char> Bytes);
+  llvm::Error initialise();
+  llvm::Error finalise();
+  /// What is left for the end of the process, when the handlers of atexit have
+  /// run already. Uses nothing of LLVM.
+  void finaliseAtExit();
+  /// Destroys the dylib.
+  llvm::Error remove();
+
+  const char *symbols() const { return Symbols.c_str(); }
+  llvm::Expected<uint64_t> lookup(llvm::StringRef Name);
+
+private:
+  fs_dylib(fs_session &S, llvm::orc::JITDylib &JD, void *DsoHandle)
+      : S(S), JD(&JD), DsoHandle(DsoHandle) {}
+
+  bool definedEarlier(llvm::StringRef Name);
+  void runFinalisers(bool WithPriority, std::string &Escaped);
+
+  fs_session &S;
+  llvm::orc::JITDylibSP JD;
+  void *const DsoHandle;
+
+  /// Links into one dylib run one after the other.
+  std::mutex Mutex;
+  std::vector<fromsource::RunEntry> NewInitialisers;
+  std::vector<fromsource::Ifunc> NewIfuncs;
+  std::vector<fromsource::RunEntry> NewFinalisers;
+  /// Of initialised objects, in the order of their array.
+  std::vector<fromsource::RunEntry> Finalisers;
+  std::vector<void *> EhFrames;
+  std::vector<fromsource::TlsModuleOwner> TlsModules;
+  fromsource::TlsSymbolMap TlsSymbols;
+  std::string Symbols;
+  size_t Objects = 0;
+  std::atomic<bool> Finalised{false};
+};
+
+#endif // FROMSOURCE_DYLIB_H
