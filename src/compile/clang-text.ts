@@ -12,6 +12,10 @@ const INCLUDED = /^(?:In file included from|\s+from) (.+?):(\d+)(?::(\d+))?[:,]$
 const FIX_IT = /^fix-it:"((?:[^"\\]|\\.)*)":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:[^"\\]|\\.)*)"$/;
 const FLAG = /^(.*) \[(?:-Werror,|-Werror=)?(-[WRf][^\]\s]*?)(?:,-Werror)?\]$/s;
 const SUMMARY = /^\d+ (?:warning|error)s?(?: and \d+ errors?)? generated\.$|^compilation terminated\.$/;
+// Of the source line and the marks below it; both compilers begin such lines so, whatever the source holds.
+const SNIPPET = /^ *\d* \| ?/;
+// Both drivers say so when a process of theirs was ended by a signal: that is no diagnostic of the source.
+const CRASH = /terminated program \w+$|: error: clang frontend command failed|^\S+: note: diagnostic msg:/;
 // What an assembler, or gcc, says before a message; the message itself names the place.
 const CONTEXT = /^(?:.+: Assembler messages:|.+?: (?:In|At) .+:)$/;
 
@@ -27,38 +31,43 @@ export function parseClangText(text: string): ClangText {
   const rest: string[] = [];
   let includes: RawDiagnostic[] = [];
   let last: RawDiagnostic | undefined;
+  /** Lines since the last message that may be its continuation: they are when a snippet follows. */
+  let pending: string[] = [];
 
   for (const line of text.split('\n')) {
-    const included = INCLUDED.exec(line);
-    if (included !== null) {
-      includes.push(place('note', 'included from here', included[1], included[2], included[3]));
+    if (SNIPPET.test(line)) {
+      if (last !== undefined && pending.length > 0)
+        Object.assign(last, withFlag([last.message, ...pending].join('\n')));
+      pending = [];
       continue;
     }
     const fixIt = FIX_IT.exec(line);
-    if (fixIt !== null) {
-      last?.fixits.push(readFixIt(fixIt));
+    const included = INCLUDED.exec(line);
+    const found = CRASH.test(line) ? null : (readLocated(line) ?? readUnlocated(line));
+    if (fixIt !== null) last?.fixits.push(readFixIt(fixIt));
+    else if (included !== null) {
+      includes.push(place('note', { message: 'included from here' }, included[1], included[2], included[3]));
+    } else if (found !== null) {
+      const parent = found.severity === 'note' ? diagnostics.at(-1) : undefined;
+      (parent?.notes ?? diagnostics).push(found);
+      found.notes.push(...includes);
+      includes = [];
+      last = found;
+    } else {
+      if (!SUMMARY.test(line) && !CONTEXT.test(line) && line !== '') pending.push(line);
       continue;
     }
-    const found = readLocated(line) ?? readUnlocated(line);
-    if (found === null) {
-      if (!SUMMARY.test(line) && !CONTEXT.test(line) && line !== '') rest.push(line);
-      continue;
-    }
-    const parent = found.severity === 'note' ? diagnostics.at(-1) : undefined;
-    if (parent === undefined) diagnostics.push(found);
-    else parent.notes.push(found);
-    found.notes.push(...includes);
-    includes = [];
-    last = found;
+    rest.push(...pending);
+    pending = [];
   }
-  return { diagnostics, rest: rest.join('\n') };
+  return { diagnostics, rest: [...rest, ...pending].join('\n') };
 }
 
 function readLocated(line: string): RawDiagnostic | null {
   const match = LOCATED.exec(line);
   if (match === null) return null;
   const [, file, lineNumber, column, ranges, severity, message] = match;
-  const found = withFlag(place(severityOf(severity), message ?? '', file, lineNumber, column));
+  const found = place(severityOf(severity), withFlag(message), file, lineNumber, column);
   for (const [, startLine, start, endLine, end] of (ranges ?? '').matchAll(/\{(\d+):(\d+)-(\d+):(\d+)\}/g)) {
     const startsBefore = Number(startLine) === found.line && Number(start) <= found.column;
     const endsBehind = Number(endLine) > found.line || Number(end) > found.column;
@@ -70,7 +79,7 @@ function readLocated(line: string): RawDiagnostic | null {
 
 function readUnlocated(line: string): RawDiagnostic | null {
   const match = UNLOCATED.exec(line);
-  return match === null ? null : withFlag(place(severityOf(match[1]), match[2] ?? '', '', '0', '0'));
+  return match === null ? null : place(severityOf(match[1]), withFlag(match[2]), '', '0', '0');
 }
 
 function severityOf(word: string | undefined): Severity {
@@ -78,15 +87,20 @@ function severityOf(word: string | undefined): Severity {
   return word === 'Warning' ? 'warning' : word === 'Error' ? 'error' : 'fatal';
 }
 
-function place(severity: Severity, message: string, file = '', line = '0', column = '0'): RawDiagnostic {
+function place(
+  severity: Severity,
+  message: { message: string; flag?: string },
+  file = '',
+  line = '0',
+  column = '0',
+): RawDiagnostic {
   const at = { file, line: Number(line), column: Number(column) };
-  return { severity, message, ...at, endLine: at.line, endColumn: at.column, fixits: [], notes: [] };
+  return { severity, ...message, ...at, endLine: at.line, endColumn: at.column, fixits: [], notes: [] };
 }
 
-function withFlag(found: RawDiagnostic): RawDiagnostic {
-  const match = FLAG.exec(found.message);
-  if (match === null) return found;
-  return { ...found, message: match[1] ?? '', flag: match[2] ?? '' };
+function withFlag(text = ''): { message: string; flag?: string } {
+  const match = FLAG.exec(text);
+  return match === null ? { message: text } : { message: match[1] ?? '', flag: match[2] ?? '' };
 }
 
 function readFixIt(match: RegExpExecArray) {

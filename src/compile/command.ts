@@ -41,6 +41,8 @@ export function compilerArguments(
     ...headers,
     ...includes,
     ...absoluteFolders(flags, cwd),
+    // Swallowed without harm by a last flag that takes the next word for its argument.
+    '-fPIC',
     ...defineArguments(request.defines),
     ...(toolchain.kind === 'clang' ? clangArguments(toolchain) : gccArguments(toolchain)),
     '-fPIC',
@@ -70,7 +72,9 @@ function clangArguments(toolchain: Toolchain): string[] {
     '-fdiagnostics-show-option',
     '-fshow-column',
     '-fshow-source-location',
-    '-fno-caret-diagnostics',
+    // Without the snippets there are no fix-its; with their line numbers they can't be taken for messages.
+    '-fcaret-diagnostics',
+    '-fdiagnostics-show-line-numbers',
     '-fno-diagnostics-color',
     '-fmessage-length=0',
   ];
@@ -82,8 +86,10 @@ function gccArguments(toolchain: Toolchain): string[] {
   return [
     '-pipe',
     '-fno-gnu-unique',
-    hasJson ? '-fdiagnostics-format=json' : '-fdiagnostics-parseable-fixits',
-    '-fdiagnostics-show-option',
+    // In the JSON form the option has a field of its own.
+    ...(hasJson
+      ? ['-fdiagnostics-format=json', '-fno-diagnostics-show-option']
+      : ['-fdiagnostics-parseable-fixits', '-fdiagnostics-show-option']),
     '-fshow-column',
     '-fno-diagnostics-show-caret',
     '-fno-diagnostics-color',

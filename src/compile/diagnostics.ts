@@ -90,7 +90,6 @@ function nameLocation(location: RawLocation, sources: ReadonlyMap<string, NamedS
 
 /** Pure ASCII, or a line that is not at hand, keeps its column. */
 function utf16Column(line: string | undefined, byteColumn: number): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII is meant.
   if (line === undefined || byteColumn <= 1 || /^[\x00-\x7f]*$/.test(line)) return byteColumn;
   return Buffer.from(line).toString('utf8', 0, byteColumn - 1).length + 1;
 }

@@ -40,7 +40,7 @@ export function signalOf(
   stderr: string,
 ): NodeJS.Signals | null {
   if (signal !== null || exitCode === null || exitCode === 0) return signal;
-  const named = /internal compiler error: (.+) signal terminated program/.exec(stderr)?.[1];
+  const named = /^[\w.+-]+: internal compiler error: (.+) signal terminated program/m.exec(stderr)?.[1];
   const fromText = SIGNAL_TEXTS.find(([text]) => text === named)?.[1];
   if (fromText !== undefined) return fromText;
   const number = exitCode > 128 ? exitCode - 128 : undefined;
@@ -59,10 +59,11 @@ export function failureOf(failed: FailedCompile): CompileError | CompileLimitErr
   const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal').length;
   const detail = frames === '' ? lastLines(stderr) : `\n${frames}`;
   if (signal !== null) {
+    // A crashed compiler's last lines are addresses; `stderr` has them.
     const advice = 'Source that is nested very deeply does this, and so does a fault of the compiler: ';
     const message =
       `${library}: the compiler crashed with ${signal} on ${file}. ` +
-      `${advice}simplify the source, or try another compiler or another -O level.${detail}`;
+      `${advice}simplify the source, or try another compiler or another -O level.${frames === '' ? '' : detail}`;
     return new CompileError(library, message, failed);
   }
   const what =

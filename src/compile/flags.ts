@@ -81,7 +81,7 @@ const DENIED: readonly (readonly [RegExp, string])[] = [
   [/^-ivfsoverlay|^-ivfsstatcache|^-working-directory|^--?embed-dir|^-I-$/, PROGRAMS],
   [/^-X|^-mllvm|^-mmlir|^-Wa,|^--for-(assembler|linker)/, UNSEEN],
   [/^-M|^--(write-|print-missing-file-)?(user-)?dependencies|^--print-missing/, WRITES],
-  [/^--?save-temps|^--?serialize-diagnostics|^-aux-info|^-gen-reproducer|^--gen-reproducer/, WRITES],
+  [/^--?save-temps|^--?serialize-diagnostics|^-aux-info|^--?gen-|^-module/, WRITES],
   [/^-ftime-trace|^-f(save-)?optimization-record|^-fstack-usage|^-fcallgraph-info|^-fthin-link-bitcode/, WRITES],
   [/^-fdump|^-fopt-info|^-fcompare-debug|^-frepo$|^-fpch|^-fproc-stat-report|^-dumpbase|^-dumpdir/, WRITES],
   [

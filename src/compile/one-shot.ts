@@ -61,7 +61,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
   const sources = await readSources(raw, input, places);
   const diagnostics = nameDiagnostics(raw, sources);
   const fail = (reason: string | null) => {
-    const signal = signalOf(outcome.exitCode, outcome.signal, rest);
+    const signal = signalOf(outcome.exitCode, outcome.signal, outcome.stderr);
     const stderr = rest.slice(0, MAX_KEPT_STDERR);
     const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal');
     const lines = new Map([...sources.values()].map((source) => [source.name, source.lines]));

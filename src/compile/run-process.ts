@@ -1,6 +1,8 @@
 /** Runs one compiler to its end within bounds, and leaves nothing of it behind. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { CompileLimit } from '../errors.ts';
 import type { CompileLimits } from './compiler.ts';
 
@@ -51,11 +53,26 @@ const MAX_TIMER = 2 ** 31 - 1;
 const LIMITING_SHELL =
   '{ ulimit -c 0; ulimit -v "$1"; ulimit -t "$2"; ulimit -f "$3"; } 2>/dev/null; shift 3; exec "$@"';
 
+/**
+ * util-linux's `setpriv` has the kernel kill the compiler when Node is killed, for 0.3 ms. Without it, as with
+ * busybox's of the same name, only the processor-time limit ends an orphan, and one that waits for a FIFO stays.
+ */
+const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(isUtilLinux);
+const orphanGuard = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'];
+
+function isUtilLinux(path: string): boolean {
+  try {
+    return basename(realpathSync(path)) === 'setpriv';
+  } catch {
+    return false;
+  }
+}
+
 function limitedCommand(request: ProcessRequest): string[] {
   const { timeout, maxOutputBytes, maxMemoryBytes } = request.limits;
   const whole = (value: number) => (Number.isSafeInteger(Math.ceil(value)) ? String(Math.ceil(value)) : 'unlimited');
   const limits = [whole(maxMemoryBytes / 1024), whole(timeout / 500 + 1), whole(maxOutputBytes / 512 + 1)];
-  return ['/bin/sh', '-c', LIMITING_SHELL, 'sh', ...limits, ...request.command];
+  return ['/bin/sh', '-c', LIMITING_SHELL, 'sh', ...limits, ...orphanGuard, ...request.command];
 }
 
 /**
