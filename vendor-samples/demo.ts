@@ -50,12 +50,12 @@ function printSummary(first: LoadedSamples, again: LoadedSamples | undefined): v
   const linked = (loaded: LoadedSamples) =>
     [...loaded.values()].reduce((sum, { library }) => sum + library.timings.link, 0);
   const lines = [...first.values()].reduce((sum, one) => sum + one.lines, 0);
+  // Else the columns would seem to compare two loaders.
+  if (again) print(paint('dim', 'First calls on the right come second: JavaScript and call types are warm by then.'));
   print();
-  print(
-    again
-      ? `${formatCount(lines)} lines of C are live in this process. Linking them took ${formatMs(linked(first))} in memory, ${formatMs(linked(again))} through cc and dlopen.`
-      : `${formatCount(lines)} lines of C are live in this process.`,
-  );
+  print(`${formatCount(lines)} lines of C are live in this process.`);
+  if (again)
+    print(`Linking them took ${formatMs(linked(first))} in memory, ${formatMs(linked(again))} through cc and dlopen.`);
 }
 
 async function main(signal: AbortSignal): Promise<void> {
@@ -94,6 +94,7 @@ for (const [name, code] of [
 try {
   await main(interruption.signal);
 } catch (error) {
+  interruption.abort();
   print();
   // These say what to do; a stack would only push that off the screen.
   console.error(error instanceof SourceLibraryError ? error.message : error);

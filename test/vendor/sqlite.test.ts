@@ -9,11 +9,12 @@ import { describeSamples } from './describe-samples.ts';
 
 describeSamples(['sqlite'], (load) => {
   let sqlite: SourceLibrary;
-  const folder = mkdtempSync(join(tmpdir(), 'fromsource-test-'));
+  let folder: string;
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'fromsource-test-'));
     sqlite = await load('sqlite');
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test('says its version', () => {
     expect(sqlite.func('const char *sqlite3_libversion(void)')()).toBe('3.53.2');

@@ -42,15 +42,15 @@ export function availableSamples(): SampleName[] {
   });
 }
 
-async function loadOne(name: SampleName, loader: 'auto' | 'shared-object', signal: AbortSignal): Promise<Loaded> {
+type Live = Omit<Loaded, 'firstCall'>;
+
+async function loadOne(name: SampleName, loader: 'auto' | 'shared-object', signal: AbortSignal): Promise<Live> {
   const found = sample(name);
   if (found.spec === undefined) throw new Error(found.reason);
   // Two libraries of the same source live side by side: only their names must differ.
   const label = loader === 'auto' ? name : `${name} (${loader})`;
   const library = await loadSourceLibrary({ ...found.spec, name: label, loader, signal });
-  const started = performance.now();
-  firstCalls[name]?.(library);
-  return { name, lines: found.lines, library, firstCall: performance.now() - started };
+  return { name, lines: found.lines, library };
 }
 
 /** Loads them all; `announce` prints a line for each as it comes. */
@@ -62,9 +62,9 @@ export async function loadAll(
 ): Promise<Map<SampleName, Loaded>> {
   const waiting = [...names];
   const busy = new Set<SampleName>();
-  const loaded = new Map<SampleName, Loaded>();
+  const live = new Map<SampleName, Live>();
   const how = loader === 'auto' ? 'compiling' : 'once more, through cc -shared and dlopen:';
-  const showBusy = () => showStatus(paint('dim', `  ${how} ${[...busy].join(', ')} …`));
+  const showBusy = () => showStatus(`  ${how} ${[...busy].join(', ')} …`);
 
   async function work(): Promise<void> {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
@@ -72,16 +72,24 @@ export async function loadAll(
       showBusy();
       const one = await loadOne(name, loader, signal);
       busy.delete(name);
-      loaded.set(name, one);
+      live.set(name, one);
       if (announce) print(describe(one));
       if (busy.size > 0) showBusy();
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return new Map(names.map((name) => [name, loaded.get(name) as Loaded]));
+  // Only now, when no compiler competes for the processors.
+  return new Map(
+    names.map((name) => {
+      const one = live.get(name) as Live;
+      const started = performance.now();
+      firstCalls[name]?.(one.library);
+      return [name, { ...one, firstCall: performance.now() - started }];
+    }),
+  );
 }
 
-function describe({ name, lines, library }: Loaded): string {
+function describe({ name, lines, library }: Live): string {
   const { compile, link } = library.timings;
   const flags = sample(name).spec?.flags?.join(' ') ?? '';
   const size = `${formatCount(lines).padStart(9)} lines`;

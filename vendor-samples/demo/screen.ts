@@ -14,7 +14,9 @@ export function paint(style: Style, text: string): string {
 
 /** Says what is going on. On a terminal the next output overwrites it; elsewhere nothing is printed. */
 export function showStatus(text: string): void {
-  if (terminal) process.stdout.write(`\r\x1b[2K${text.slice(0, (process.stdout.columns ?? 80) - 1)}`);
+  // Cut, since a line that wraps is not overwritten whole. A terminal that does not know its width says 0.
+  const width = (process.stdout.columns || 80) - 1;
+  if (terminal) process.stdout.write(`\r\x1b[2K${paint('dim', text.slice(0, width))}`);
 }
 
 /** Prints a line, over the status when there is one. */
