@@ -10,7 +10,7 @@ const LOCATED =
 const UNLOCATED = /^(?:[\w.+/-]+: )?(note|remark|warning|error|fatal error|internal compiler error|LLVM ERROR): (.*)$/;
 const INCLUDED = /^(?:In file included from|\s+from) (.+?):(\d+)(?::(\d+))?[:,]$/;
 const FIX_IT = /^fix-it:"((?:[^"\\]|\\.)*)":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:[^"\\]|\\.)*)"$/;
-const FLAG = /^(.*) \[(?:-Werror,|-Werror=)?(-[WRf][^\]\s]*?)(?:,-Werror)?\]$/s;
+const FLAG = /^(.*) \[(?:-Werror,)?(-[WRf][^\]\s]*)\]$/s;
 const SUMMARY = /^\d+ (?:warning|error)s?(?: and \d+ errors?)? generated\.$|^compilation terminated\.$/;
 // Of the source line and the marks below it; both compilers begin such lines so, whatever the source holds.
 const SNIPPET = /^ *\d* \| ?/;
@@ -98,18 +98,27 @@ function place(
   return { severity, ...message, ...at, endLine: at.line, endColumn: at.column, fixits: [], notes: [] };
 }
 
+/** The flag that controls the message, also where `-Werror=` made it an error. */
+export function flagOf(option: string): string {
+  return option.replace(/^-Werror=/, '-W');
+}
+
 function withFlag(text = ''): { message: string; flag?: string } {
   const match = FLAG.exec(text);
-  return match === null ? { message: text } : { message: match[1] ?? '', flag: match[2] ?? '' };
+  return match === null ? { message: text } : { message: match[1] ?? '', flag: flagOf(match[2] ?? '') };
+}
+
+/** Undoes LLVM's escapes, which write every byte of a non-ASCII character in octal. */
+function unquote(text = ''): string {
+  const bytes = Buffer.from(text)
+    .toString('latin1')
+    .replace(/\\(?:([0-7]{3})|(.))/g, (_, octal: string | undefined, char: string) =>
+      octal === undefined ? ({ n: '\n', t: '\t' }[char] ?? char) : String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+  return Buffer.from(bytes, 'latin1').toString();
 }
 
 function readFixIt(match: RegExpExecArray) {
-  const unquote = (text = '') =>
-    text.replace(/\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))/g, (_, octal, hex, char) => {
-      if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
-      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
-      return { n: '\n', t: '\t' }[char as string] ?? char;
-    });
   return {
     file: unquote(match[1]),
     line: Number(match[2]),

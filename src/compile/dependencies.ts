@@ -28,6 +28,7 @@ export function parseDependencyRule(text: string): string[] {
 
 /** Splits stdout of a clang that was told to write both there: the rule comes first, then the object. */
 export function splitRuleAndObject(stdout: Buffer): { rule: string; object: Buffer } {
-  const start = stdout.indexOf('\n\x7fELF', 0, 'latin1') + 1;
+  const hasRule = stdout.indexOf('\x7fELF', 0, 'latin1') !== 0;
+  const start = hasRule ? stdout.indexOf('\n\x7fELF', 0, 'latin1') + 1 : 0;
   return { rule: stdout.toString('utf8', 0, start), object: stdout.subarray(start) };
 }

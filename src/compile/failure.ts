@@ -1,7 +1,7 @@
 /** Pure: how a compiler ended → the error that says so. */
 
 import { constants } from 'node:os';
-import { CompileError, type CompileFailure, CompileLimitError } from '../errors.ts';
+import { CompileError, type CompileFailure, CompileLimitError, ToolchainError } from '../errors.ts';
 import type { CompileLimits } from './compiler.ts';
 
 /** What is known of a compile that gave no object. */
@@ -48,27 +48,35 @@ export function signalOf(
   return (entry?.[0] as NodeJS.Signals | undefined) ?? null;
 }
 
-/** The error for a compiler that ended with anything but exit code 0. */
-export function failureOf(failed: FailedCompile): CompileError | CompileLimitError {
-  const { library, file, signal, exitCode, stderr, limits, diagnostics, frames } = failed;
+/** The error for a compile that gave no object. */
+export function failureOf(failed: FailedCompile): CompileError | CompileLimitError | ToolchainError {
+  const { library, file, signal, exitCode, stderr, limits, diagnostics } = failed;
   if (signal === 'SIGXFSZ') return limitError(library, file, 'maxOutputBytes', limits);
   const unlocated = diagnostics.filter((diagnostic) => diagnostic.line === 0).map((diagnostic) => diagnostic.message);
-  if (OUT_OF_MEMORY.test([stderr, ...unlocated].join('\n'))) {
+  if (exitCode !== 0 && OUT_OF_MEMORY.test([stderr, ...unlocated].join('\n'))) {
     return limitError(library, file, 'maxMemoryBytes', limits);
   }
-  const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal').length;
-  const detail = frames === '' ? lastLines(stderr) : `\n${frames}`;
-  if (signal !== null) {
-    // A crashed compiler's last lines are addresses; `stderr` has them.
-    const advice = 'Source that is nested very deeply does this, and so does a fault of the compiler: ';
-    const message =
-      `${library}: the compiler crashed with ${signal} on ${file}. ` +
-      `${advice}simplify the source, or try another compiler or another -O level.${frames === '' ? '' : detail}`;
-    return new CompileError(library, message, failed);
+  // What a shell says of a program that is gone, or that the system can't run.
+  if ((exitCode === 126 || exitCode === 127) && diagnostics.length === 0) {
+    const path = failed.command[0] ?? '';
+    return new ToolchainError(library, `${library}: the compiler can't be started.${lastLines(stderr)}`, [path]);
   }
-  const what =
-    errors > 0 ? `${errors} error${errors === 1 ? '' : 's'} in` : `exit code ${exitCode} of the compiler for`;
-  return new CompileError(library, `${library}: ${what} ${file}${detail}`, failed);
+  return new CompileError(library, `${library}: ${headline(failed)}`, failed);
+}
+
+function headline({ file, signal, exitCode, reason, stderr, diagnostics, frames }: FailedCompile): string {
+  const shown = frames === '' ? '' : `\n${frames}`;
+  if (reason !== null) return `the compiler ended well for ${file}, but ${reason}${shown}`;
+  // A crashed compiler's last lines are addresses: they are left to `stderr`.
+  if (signal !== null) {
+    return (
+      `the compiler crashed with ${signal} on ${file}. Source that is nested very deeply does this, and so does a ` +
+      `fault of the compiler: simplify the source, or try another compiler or another -O level.${shown}`
+    );
+  }
+  const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal').length;
+  if (errors > 0) return `${errors} error${errors === 1 ? '' : 's'} in ${file}${shown}`;
+  return `the compiler ended with exit code ${exitCode} for ${file}${lastLines(stderr)}`;
 }
 
 /** What each limit is called in a message, and how it is raised. */

@@ -1,7 +1,7 @@
 /** Pure: gcc's `-fdiagnostics-format=json` (gcc 9 to 14) → diagnostics in the compiler's own terms. */
 
 import type { Severity } from '../errors.ts';
-import { parseClangText } from './clang-text.ts';
+import { flagOf, parseClangText } from './clang-text.ts';
 import type { RawDiagnostic, RawFixIt } from './diagnostics.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -40,7 +40,7 @@ function readDiagnostic(value: Fields, depth: number): RawDiagnostic {
   const caret = readPoint(location.caret);
   const finish = readPoint(location.finish);
   const isRange = finish.line > 0 && finish.file === caret.file;
-  const option = typeof value.option === 'string' ? { flag: value.option } : {};
+  const option = typeof value.option === 'string' ? { flag: flagOf(value.option) } : {};
   return {
     severity: severityOf(value.kind),
     message: typeof value.message === 'string' ? value.message : '',

@@ -75,7 +75,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     outputs === null ? splitRuleAndObject(outcome.stdout) : await outputs.read(limits.maxOutputBytes);
   if (object.length > limits.maxOutputBytes) throw limitError(library, file, 'maxOutputBytes', limits);
   const wrong = checkRelocatable(object);
-  if (wrong !== null) throw fail(`the compiler ended well, but what it made can't be used: ${wrong}`);
+  if (wrong !== null) throw fail(`what it made can't be used: ${wrong}`);
   const dependencies = parseDependencyRule(rule).map((name) => nameOf(name, places));
   return {
     object,
