@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
+import type { Diagnostic } from './errors.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
 
@@ -28,6 +29,8 @@ export interface Build {
   readonly started: number;
   readonly linked: number;
   readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
+  /** Warnings and remarks of the compile. */
+  readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
   readonly dependencies: readonly string[];
 }

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { type BoundFunction, FunctionSlot, readVariable, writeVariable } from './bindings/bind.ts';
 import { parsePrototype, parseVariable } from './bindings/prototype.ts';
 import type { FunctionOf, VariableOf } from './bindings/prototype-types.ts';
-import { BindingError, CompileError, DisposedError, ReloadError, SymbolNotFoundError } from './errors.ts';
+import { BindingError, CompileError, type Diagnostic, DisposedError, ReloadError, SymbolNotFoundError } from './errors.ts';
 import { type Build, Generation, type Timings } from './generation.ts';
 import type { SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
@@ -153,6 +153,11 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** Milliseconds per stage of the current generation's load. */
   get timings(): Timings {
     return this.#generation.timings;
+  }
+
+  /** What the compiler warned of in the current generation's source; it is silent unless `flags` ask for warnings. */
+  get diagnostics(): readonly Diagnostic[] {
+    return this.#generation.build.diagnostics;
   }
 
   /** 1 after the load; each reload adds one. */

@@ -49,6 +49,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   return {
     image,
     loader: report,
+    diagnostics: compiled.diagnostics,
     dependencies: compiled.dependencies,
     started,
     linked,

@@ -1,7 +1,6 @@
 /** What a caller may say about a library: types, defaults, and the one place where it is validated. */
 
 import { extname, resolve } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { CompileInput, CompileLimits, Language } from './compile/compiler.ts';
 import { nearNames } from './near-names.ts';
 
@@ -278,30 +277,4 @@ export function withChanges(
     throw new TypeError(`\`source\` can't replace the file ${spec.input.path}; write the file and reload`);
   }
   return { ...spec, flags, input: { ...spec.input, text: checkString('source', changes.source) } };
-}
-
-/**
- * In which options two specs of one name differ, each with a text that shows both values. `signal` and `watch` say how
- * a caller waits, not what the library is.
- */
-export function specDifferences(
-  a: ResolvedSpec,
-  b: ResolvedSpec,
-): { readonly option: string; readonly text: string }[] {
-  const values = (spec: ResolvedSpec): Record<string, unknown> => {
-    const { input, limits, signal, watch, ...rest } = spec;
-    const { kind, ...source } = input;
-    return { ...rest, ...limits, ...source };
-  };
-  const before = values(a);
-  const after = values(b);
-  const options = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return options
-    .filter((option) => !isDeepStrictEqual(before[option], after[option]))
-    .map((key) => {
-      const option = key === 'text' ? 'source' : key === 'path' ? 'file' : key;
-      const [first, second] = [before[key], after[key]].map((value) => JSON.stringify(value) ?? 'nothing');
-      const short = (value = ''): string => (value.length > 60 ? `${value.slice(0, 60)}…` : value);
-      return { option, text: `\`${option}\` was ${short(first)}, now ${short(second)}` };
-    });
 }

@@ -1,7 +1,8 @@
 /** Name → library: joins loads of one name, and tells two specs of one name apart. */
 
 import { NameConflictError, SourceLibraryError } from './errors.ts';
-import { type ResolvedSpec, resolveSpec, type SourceLibrarySpec, specDifferences } from './options.ts';
+import { type ResolvedSpec, resolveSpec, type SourceLibrarySpec } from './options.ts';
+import { specDifferences } from './spec-differences.ts';
 
 /** What a registry knows of a name. */
 export interface RegistryEntry<Library> {

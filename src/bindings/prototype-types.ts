@@ -17,14 +17,15 @@ type Scalar<T extends string> = [Extract<Words<T>, 'bool' | '_Bool'>] extends [n
     : Wide
   : boolean;
 
-type IsText<T extends string> = T extends `${string}*${infer After}`
+/** Text is `const char *` and nothing else: no second star, no `unsigned`. */
+type IsText<T extends string> = T extends `${infer Before}*${infer After}`
   ? After extends `${string}*${string}`
     ? false
-    : [Extract<Words<T extends `${infer Before}*${string}` ? Before : never>, 'const'>] extends [never]
+    : [Extract<Words<Before>, 'const'>, Extract<Words<Before>, 'char'>] extends [never, unknown] | [unknown, never]
       ? false
-      : [Extract<Words<T extends `${infer Before}*${string}` ? Before : never>, 'char'>] extends [never]
-        ? false
-        : true
+      : [Extract<Words<Before>, 'unsigned' | 'signed'>] extends [never]
+        ? true
+        : false
   : false;
 
 type Argument<T extends string> = T extends `${string}*${string}` | `${string}[${string}`

@@ -178,6 +178,9 @@ test('TypeScript reads a prototype literal', () => {
   expectTypeOf<FunctionOf<'int sqlite3_open(const char *name, sqlite3 **db)'>>().toEqualTypeOf<
     (name: string | PointerArgument, db: PointerArgument) => number
   >();
+  expectTypeOf<FunctionOf<'const unsigned char *f(char const *s, const signed char *t)'>>().toEqualTypeOf<
+    (s: string | PointerArgument, t: PointerArgument) => bigint | null
+  >();
   expectTypeOf<FunctionOf<string>>().toEqualTypeOf<(...args: any[]) => any>();
   expectTypeOf<VariableOf<'int counter'>>().toEqualTypeOf<number>();
 });

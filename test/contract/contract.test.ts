@@ -380,6 +380,14 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     expect(await bump.async()).toBeGreaterThan(0);
   });
 
+  test('warnings of a source that compiles are kept as data', async () => {
+    const library = await load('int f(int a) { int unused; return 1; }', { flags: ['-Wall'] });
+    expect(library.diagnostics).toMatchObject([
+      { severity: 'warning', message: "unused variable 'unused'", line: 1, column: 20, flag: '-Wunused-variable' },
+    ]);
+    expect((await load('int f(void) { return 1; }')).diagnostics).toEqual([]);
+  });
+
   test('two libraries with the same names do not see each other', async () => {
     const source = (n: number) =>
       `int state = ${n}; int get(void) { return state; } int next(void) { return ++state; }`;
