@@ -3,13 +3,13 @@
 /**
  * The up to three candidates closest to `name`, closest first.
  *
- * Distance is Damerau-Levenshtein (insertions, deletions, substitutions, swaps of neighbours); a third of the name's
+ * Distance is Damerau-Levenshtein (insertions, deletions, substitutions, swaps of neighbours); a quarter of the name's
  * length may differ, at least one character. A candidate equal to `name` is not returned.
  *
  * @example nearNames('pritnf', ['printf', 'puts']) // ['printf']
  */
 export function nearNames(name: string, candidates: Iterable<string>): string[] {
-  const limit = Math.max(1, Math.floor(name.length / 3));
+  const limit = Math.max(1, Math.floor(name.length / 4));
   const found: { candidate: string; distance: number }[] = [];
   for (const candidate of new Set(candidates)) {
     if (candidate === name || Math.abs(candidate.length - name.length) > limit) continue;

@@ -3,7 +3,7 @@ import { nearNames } from '../src/near-names.ts';
 
 describe('nearNames', () => {
   it.each([
-    ['pritnf', ['printf', 'puts', 'fprintf'], ['printf', 'fprintf']],
+    ['pritnf', ['printf', 'puts', 'fprintf'], ['printf']],
     ['add', ['add', 'adds', 'and', 'sub'], ['adds', 'and']],
     ['x', ['y', 'xyz', ''], ['', 'y']],
     ['completely', ['different', 'names'], []],

@@ -65,6 +65,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   LinkJob Job{std::move(*Scan),
               S.process(),
               DsoHandle,
+              S.cpu(),
               Objects,
               TlsSymbols,
               [this](StringRef Name) { return definedEarlier(Name); },

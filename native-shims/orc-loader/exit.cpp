@@ -1,7 +1,6 @@
 //===- exit.cpp - The end of the process ----------------------------------===//
 
 #include "dylib.h"
-#include "llvm/ADT/STLExtras.h"
 
 /// Takes the place of libc's for LLVM's global objects: they are never
 /// destroyed, because other threads may still link while the process ends. JIT
@@ -12,11 +11,11 @@ __cxa_atexit(void (*)(void *), void *, void *) {
 }
 
 /// ld.so calls this where it calls the finalisers of other libraries that were
-/// opened at run time: after every handler of atexit, and in this order.
+/// opened at run time: after every handler of atexit, the first opened first.
 __attribute__((destructor)) static void finaliseAll() {
   fs_session *S = fs_session::existing();
   if (!S)
     return;
-  for (fs_dylib *Dylib : llvm::reverse(S->finalisable()))
+  for (fs_dylib *Dylib : S->finalisable())
     Dylib->finaliseAtExit();
 }

@@ -3,6 +3,7 @@
 #ifndef FROMSOURCE_LINK_JOB_H
 #define FROMSOURCE_LINK_JOB_H
 
+#include "cpu_info.h"
 #include "object_scan.h"
 #include "process_symbols.h"
 #include "tls.h"
@@ -50,6 +51,7 @@ struct LinkJob {
   ProcessSymbols &Process;
   /// What `&__dso_handle` is in this dylib.
   void *DsoHandle;
+  CpuInfo *Cpu;
   /// How many objects the dylib has already.
   size_t Ordinal;
   const TlsSymbolMap &EarlierTls;

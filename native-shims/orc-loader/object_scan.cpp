@@ -85,7 +85,7 @@ private:
   Error header();
   Error sections(ObjectScan &Result);
   Error symbols(ObjectScan &Result);
-  Error relocations(const Elf64_Shdr &Table);
+  Error relocations(const Elf64_Shdr &Table, ObjectScan &Result);
 
   template <typename T>
   bool table(const Elf64_Shdr &S, ArrayRef<T> &Out) const {
@@ -229,7 +229,7 @@ Error Scanner::symbols(ObjectScan &Result) {
   return Error::success();
 }
 
-Error Scanner::relocations(const Elf64_Shdr &Table) {
+Error Scanner::relocations(const Elf64_Shdr &Table, ObjectScan &Result) {
   if (Table.sh_info >= Sections.size())
     return bad("a relocation table is damaged");
   const Elf64_Shdr &Target = Sections[Table.sh_info];
@@ -253,6 +253,7 @@ Error Scanner::relocations(const Elf64_Shdr &Table) {
     StringRef Symbol = nameAt(SymbolNames, Symbols[R.getSymbol()].st_name);
     if (Error Err = refuseRelocation(Type, Symbol))
       return Err;
+    Result.HasIndirectCalls |= Type == R_X86_64_GOTPCRELX;
     // A difference to a thread-local symbol can mean nothing else, so the
     // substitutes are told from the real ones by their targets.
     Elf64_Xword Substitute = Type == R_X86_64_TLSLD      ? R_X86_64_PC32
@@ -272,7 +273,7 @@ Error Scanner::run(ObjectScan &Result) {
     return Err;
   for (const Elf64_Shdr &S : Sections)
     if (S.sh_type == SHT_RELA || S.sh_type == SHT_REL)
-      if (Error Err = relocations(S))
+      if (Error Err = relocations(S, Result))
         return Err;
   if (Patches.empty())
     return Error::success();

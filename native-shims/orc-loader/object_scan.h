@@ -41,6 +41,8 @@ struct ObjectScan {
   /// Names of functions that are chosen at load time, and of those alone.
   llvm::StringSet<> Ifuncs;
   bool HasTls = false;
+  /// From -fno-plt: calls whose target is a pointer (R_X86_64_GOTPCRELX).
+  bool HasIndirectCalls = false;
 
   /// Refuses everything that is not a whole relocatable x86-64 object whose
   /// tables stay within its bounds.

@@ -89,6 +89,9 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
       {"__tls_get_addr", reinterpret_cast<void *>(tlsGetAddr)},
       {"__cxa_thread_atexit", reinterpret_cast<void *>(threadAtexit)},
       {"__cxa_thread_atexit_impl", reinterpret_cast<void *>(threadAtexit)},
+      {"__cpu_model", Job.Cpu->Model},
+      {"__cpu_features2", Job.Cpu->Features2},
+      {"__cpu_indicator_init", reinterpret_cast<void *>(cpuIndicatorInit)},
   };
   std::vector<std::string> Missing;
   std::vector<Symbol *> Externals(G.external_symbols().begin(),
@@ -183,10 +186,25 @@ static void prepareIfuncs(LinkGraph &G, LinkJob &Job) {
   }
 }
 
+/// JITLink rewrites `call *f@GOTPCREL(%rip)` to a direct call when f lies below
+/// 4 GiB, but fills in f's address for its distance. In a program at a fixed
+/// address, as node is, malloc and free do: so no call is rewritten.
+static void keepIndirectCalls(LinkGraph &G) {
+  for (Block *B : G.blocks())
+    for (Edge &E : B->edges())
+      if (E.getKind() ==
+          x86_64::RequestGOTAndTransformToPCRel32GOTLoadRelaxable) {
+        E.setKind(x86_64::RequestGOTAndTransformToDelta32);
+        E.setAddend(E.getAddend() - 4);
+      }
+}
+
 Error prepareGraph(LinkGraph &G, LinkJob &Job) {
   if (Job.Scan.HasTls)
     if (Error Err = prepareTls(G, Job))
       return Err;
+  if (Job.Scan.HasIndirectCalls)
+    keepIndirectCalls(G);
   prepareSections(G, Job);
   prepareIfuncs(G, Job);
   return bindExternals(G, Job);

@@ -9,8 +9,10 @@
 using namespace llvm;
 using namespace fromsource;
 
-/// Of address space; each dylib takes 8 bytes of it.
-static constexpr uint64_t HandleBytes = 512 << 10;
+/// Of the slab, for what code addresses directly and no object brings: the
+/// processor's features, then 8 bytes for each dylib.
+static constexpr uint64_t OwnBytes = 512 << 10;
+static constexpr size_t MostHandles = OwnBytes / 8 - 4;
 
 static std::mutex CreationMutex;
 static std::atomic<fs_session *> TheSession{nullptr};
@@ -33,10 +35,13 @@ Error fs_session::start(uint64_t SlabBytes) {
   if (!Made)
     return Made.takeError();
   Memory = std::move(*Made);
-  auto Area = Memory->allocate(HandleBytes, Memory->pageSize());
+  auto Area = Memory->allocate(OwnBytes, Memory->pageSize());
   if (!Area)
     return Area.takeError();
-  Handles = *Area;
+  static_assert(alignof(CpuInfo) <= 8);
+  Cpu = reinterpret_cast<CpuInfo *>(*Area);
+  Cpu->fill();
+  Handles = reinterpret_cast<void **>(*Area + alignTo<8>(sizeof(CpuInfo)));
 
   auto Control = orc::SelfExecutorProcessControl::Create(
       nullptr, std::make_unique<orc::InPlaceTaskDispatcher>(),
@@ -51,7 +56,7 @@ Error fs_session::start(uint64_t SlabBytes) {
 }
 
 uint64_t fs_session::bytesInUse() const {
-  return Memory->bytesInUse() - HandleBytes;
+  return Memory->bytesInUse() - OwnBytes;
 }
 
 Expected<void *> fs_session::takeDsoHandle() {
@@ -61,11 +66,11 @@ Expected<void *> fs_session::takeDsoHandle() {
     FreeHandles.pop_back();
     return Handle;
   }
-  if (HandlesUsed == HandleBytes / sizeof(void *))
+  if (HandlesUsed == MostHandles)
     return makeError(FS_ERROR_MEMORY_EXHAUSTED,
                      Twine(HandlesUsed) + " libraries are live at once: "
                                           "dispose some");
-  auto *Handle = reinterpret_cast<void **>(Handles) + HandlesUsed++;
+  void **Handle = Handles + HandlesUsed++;
   // crtstuff's `void *__dso_handle = &__dso_handle`.
   *Handle = Handle;
   return Handle;

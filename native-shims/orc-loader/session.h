@@ -3,6 +3,7 @@
 #ifndef FROMSOURCE_SESSION_H
 #define FROMSOURCE_SESSION_H
 
+#include "cpu_info.h"
 #include "process_symbols.h"
 #include "slab_memory.h"
 #include "llvm/ExecutionEngine/Orc/Core.h"
@@ -26,6 +27,8 @@ struct fs_session {
   fromsource::ProcessSymbols &process() { return Process; }
   uint64_t bytesInUse() const;
 
+  fromsource::CpuInfo *cpu() { return Cpu; }
+
   /// A word that is a dylib's `__dso_handle`, which compiled code addresses
   /// directly: it must lie in the slab.
   llvm::Expected<void *> takeDsoHandle();
@@ -45,6 +48,7 @@ private:
   llvm::Error start(uint64_t SlabBytes);
 
   std::unique_ptr<fromsource::Slab> Memory;
+  fromsource::CpuInfo *Cpu = nullptr;
   std::unique_ptr<llvm::orc::ExecutionSession> ES;
   std::unique_ptr<llvm::orc::LinkGraphLinkingLayer> Layer;
   fromsource::ProcessSymbols Process;
@@ -52,7 +56,7 @@ private:
   std::atomic<uint64_t> Removals{0};
 
   std::mutex Mutex;
-  char *Handles = nullptr;
+  void **Handles = nullptr;
   size_t HandlesUsed = 0;
   std::vector<void *> FreeHandles;
   std::vector<fs_dylib *> Finalisable;

@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LinkError } from '../../src/errors.ts';
 import { koffi } from '../../src/loader/koffi.ts';
@@ -276,7 +275,11 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       lib.func('use', 'void', [])();`;
 
     it.each(bothPlus)('run in the order of a shared library when disposed (%s)', (compiler) => {
-      const expected = runChild(`${library(compileShared(compiler, ordered))} lib.unload(); console.log('gone');`);
+      // A library with unique symbols is never closed.
+      const flags = ['-O1', '-fPIC', ...(compiler === 'g++' ? ['-fno-gnu-unique'] : [])];
+      const expected = runChild(
+        `${library(compileShared(compiler, ordered, flags))} lib.unload(); console.log('gone');`,
+      );
       const actual = runChild(`${session} await image.dispose(); await image.dispose(); console.log('gone');`, {
         ordered: compile(compiler, ordered),
       });
@@ -286,7 +289,9 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     });
 
     it.each(bothPlus)('run in the order of a shared library when the process ends (%s)', (compiler) => {
-      const expected = runChild(`${library(compileShared(compiler, ordered))} console.log('end');`);
+      // koffi closes its libraries before the end.
+      const flags = ['-O1', '-fPIC', '-Wl,-z,nodelete'];
+      const expected = runChild(`${library(compileShared(compiler, ordered, flags))} console.log('end');`);
       const actual = runChild(`${session} console.log('end');`, { ordered: compile(compiler, ordered) });
       expect(expected.stdout).toContain('destroy local');
       expect(actual.stdout).toBe(expected.stdout);
@@ -299,7 +304,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
         __attribute__((destructor)) static void d(void) { (void)!write(1, "${n}\\n", 2); }
         void use(void) {}`;
       const sources = [1, 2, 3, 4].map(source);
-      const paths = sources.map((text) => compileShared('clang-22', text));
+      const paths = sources.map((text) => compileShared('clang-22', text, ['-fPIC', '-Wl,-z,nodelete']));
       const expected = runChild(paths.map((path) => `koffi.load(${JSON.stringify(path)});`).join('\n'));
       const actual = runChild(
         `const loader = createOrcLoader();
@@ -353,14 +358,13 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       for (let round = 0; round < 30; round++) {
         const { status, signal, stderr } = runChild(
           `
-          import { Worker } from 'node:worker_threads';
-          const loader = createOrcLoader();
+                    const loader = createOrcLoader();
           const image = await link(loader, 'threads');
           fn(image, 'touch')();
           fn(image, 'park', 'void')();
           fn(await link(loader, 'ordered'), 'use', 'void')();
           for (let i = 0; i < 20; i++) link(loader, 'threads');
-          new Worker('for (;;);', { eval: true });
+          new Worker('for (;;);', { eval: true, execArgv: [] });
           setTimeout(() => process.exit(3), ${round % 5});`,
           objects,
         );
@@ -407,10 +411,9 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
         static thread_local T first('a'), second('b');
         static T whole('s');
         extern "C" int touch(void) { return first.n + second.n; }`;
-      const { stdout, status, signal } = runChild(
+      const { stdout, stderr, status, signal } = runChild(
         `
-        import { Worker } from 'node:worker_threads';
-        const loader = createOrcLoader();
+                const loader = createOrcLoader();
         const image = await link(loader, 'o');
         fn(image, 'touch')();
         const worker = new Worker(\`
@@ -420,7 +423,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
           koffi.decode(workerData.address, koffi.proto('int', []))();
           parentPort.once('message', () => {});
           parentPort.postMessage('touched');\`,
-          { eval: true, workerData: { shim: process.env.FROMSOURCE_ORC_SHIM, address: image.symbols.get('touch').address } });
+          { eval: true, execArgv: [], workerData: { shim: process.env.FROMSOURCE_ORC_SHIM, address: image.symbols.get('touch').address } });
         await new Promise((resolve) => worker.once('message', resolve));
         await image.dispose();
         console.log('disposed');
@@ -430,7 +433,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
         { o: compile('clang++-22', source) },
       );
       expect(stdout).toBe('~b\n~a\n~s\ndisposed\nend\n');
-      expect({ status, signal }).toEqual({ status: 0, signal: null });
+      expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
     });
 
     it.each([
@@ -466,7 +469,11 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
 
     it.each([
       ['nothing', new Uint8Array(0), '0 bytes are too few'],
-      ['text', Buffer.from('int main(void) { return 0; } // no object at all, but long enough to be a header'), 'it is no ELF file'],
+      [
+        'text',
+        Buffer.from('int main(void) { return 0; } // no object at all, but long enough to be a header'),
+        'it is no ELF file',
+      ],
       ['half an object', object.subarray(0, object.length / 2), 'its section table is damaged'],
       ['an object without its last byte', object.subarray(0, -1), 'it is truncated'],
       ['an executable', 'executable', 'it is an executable or a shared library'],
@@ -491,7 +498,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     });
 
     it('never end the process, whatever byte is damaged', () => {
-      const { stdout, status, signal } = runChild(
+      const { stdout, stderr, status, signal } = runChild(
         `
         const loader = createOrcLoader();
         let refused = 0, accepted = 0;
@@ -501,8 +508,6 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
             for (const value of [0xff, original[at] ^ 0x10]) {
               const bytes = Buffer.from(original);
               bytes[at] = value;
-              // Linked, but not initialised: damaged code must not run.
-              const fault = await loader.tryLink?.(bytes);
               objects.damaged = bytes;
               await link(loader, 'damaged').then((image) => { accepted++; }, () => { refused++; });
             }
@@ -518,7 +523,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
           ]),
         },
       );
-      expect({ stdout, status, signal }).toEqual({ stdout: 'true\n', status: 0, signal: null });
+      expect({ stdout, status, signal, stderr }).toEqual({ stdout: 'true\n', status: 0, signal: null, stderr: '' });
     });
 
     it('may lie at any address', async () => {
@@ -572,7 +577,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     });
 
     it('is given back: 2,000 rounds and 5,000 failed links leave nothing', () => {
-      const { stdout, status, signal } = runChild(
+      const { stdout, stderr, status, signal } = runChild(
         `
         const loader = createOrcLoader();
         const proto = koffi.proto('int', []);
@@ -596,7 +601,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
           bad: compile('clang-22', 'int own[100]; int f(int i) { return own[i]; }', ['-O1', '-fno-pic']),
         },
       );
-      expect({ stdout, status, signal }).toEqual({ stdout: '0 6 flat\n', status: 0, signal: null });
+      expect({ stdout, status, signal, stderr }).toEqual({ stdout: '0 6 flat\n', status: 0, signal: null, stderr: '' });
     });
 
     it('ends with a clear error when the slab is full, and can be used again', () => {
@@ -623,7 +628,10 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     it('links 64 objects at once', async () => {
       const objects = Array.from({ length: 64 }, (_, i) =>
         i % 8 === 0
-          ? compile('clang++-22', `#include <string>\nstatic std::string s("x"); extern "C" int id(void) { return ${i} + s.size() - 1; }`)
+          ? compile(
+              'clang++-22',
+              `#include <string>\nstatic std::string s("x"); extern "C" int id(void) { return ${i} + s.size() - 1; }`,
+            )
           : Buffer.alloc(0),
       );
       for (let i = 0; i < 64; i++) objects[i] = objects[i - (i % 8)] as Buffer;
@@ -637,7 +645,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     });
 
     it('shares the session with worker threads, which may come and go', () => {
-      const { stdout, status, signal } = runChild(
+      const { stdout, stderr, status, signal } = runChild(
         `
         import { Worker, isMainThread } from 'node:worker_threads';
         const start = () => new Promise((resolve, reject) => {
@@ -654,7 +662,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
                 if (i % 2) await image.dispose();
               }
               parentPort.postMessage(sum);
-            })();\`, { eval: true, workerData: objects.o });
+            })();\`, { eval: true, execArgv: [], workerData: objects.o });
           worker.once('error', reject);
           worker.once('message', (sum) => worker.once('exit', () => resolve(sum)));
         });
@@ -665,34 +673,40 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
         console.log(fn(image, 'touch')(), await start());`,
         { o: compile('clang++-22', threadDestructors) },
       );
-      expect({ stdout, status, signal }).toEqual({
+      expect({ stdout, status, signal, stderr }).toEqual({
         stdout: '[300,300,300,300]\ntrue\n15 300\n',
         status: 0,
         signal: null,
+        stderr: '',
       });
     });
 
     it('works in a process where a worker was first', () => {
-      const { stdout, status, signal } = runChild(
+      const { stdout, stderr, status, signal } = runChild(
         `
-        import { Worker } from 'node:worker_threads';
-        for (let i = 0; i < 3; i++) {
-          const worker = new Worker(\`import(\${JSON.stringify('file://' + process.cwd() + '/loader/orc.js')}).then((m) => m.createOrcLoader())\`, { eval: true });
+                for (let i = 0; i < 3; i++) {
+          const worker = new Worker(\`import(\${JSON.stringify('file://' + process.cwd() + '/loader/orc.js')}).then((m) => m.createOrcLoader())\`, { eval: true, execArgv: [] });
           await new Promise((resolve) => worker.once('exit', resolve));
         }
         console.log(fn(await link(createOrcLoader(), 'o'), 'touch')());`,
         { o: compile('clang++-22', threadDestructors) },
       );
-      expect({ stdout, status, signal }).toEqual({ stdout: '15\n', status: 0, signal: null });
+      expect({ stdout, status, signal, stderr }).toEqual({ stdout: '15\n', status: 0, signal: null, stderr: '' });
     });
 
     it('calls code on a stack of 8 MiB, also asynchronously', async () => {
       const image = await link(
-        compile('clang-22', 'int deep(int n) { volatile char page[4096]; page[0] = (char)n; return n ? deep(n - 1) + page[0] * 0 + 1 : 0; }', ['-O0', '-fPIC']),
+        compile(
+          'clang-22',
+          'int deep(int n) { volatile char page[4096]; page[0] = (char)n; return n ? deep(n - 1) + page[0] * 0 + 1 : 0; }',
+          ['-O0', '-fPIC'],
+        ),
       );
       const deep = fn(image, 'deep', 'int', ['int']);
       expect(deep(1800)).toBe(1800);
-      expect(await new Promise((resolve) => deep.async(1800, (_: unknown, result: number) => resolve(result)))).toBe(1800);
+      expect(await new Promise((resolve) => deep.async(1800, (_: unknown, result: number) => resolve(result)))).toBe(
+        1800,
+      );
     });
   });
 
@@ -701,9 +715,13 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       expect(() => createOrcLoader('/nonexistent/shim.so')).toThrow(
         'the loader shim is not built (/nonexistent/shim.so): run `npm run setup`',
       );
-      const { stdout } = runChild('try { createOrcLoader(); } catch (error) { console.log(error.message); }', {}, {
-        FROMSOURCE_ORC_SHIM: '/nonexistent/shim.so',
-      });
+      const { stdout } = runChild(
+        'try { createOrcLoader(); } catch (error) { console.log(error.message); }',
+        {},
+        {
+          FROMSOURCE_ORC_SHIM: '/nonexistent/shim.so',
+        },
+      );
       expect(stdout).toBe('the loader shim is not built (/nonexistent/shim.so): run `npm run setup`\n');
     });
 
@@ -738,6 +756,3 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     });
   });
 });
-
-// Kept here so that an unused import does not hide: workers are made inside the child processes.
-void Worker;
