@@ -647,7 +647,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
     it('shares the session with worker threads, which may come and go', () => {
       const { stdout, stderr, status, signal } = runChild(
         `
-        import { Worker, isMainThread } from 'node:worker_threads';
+        
         const start = () => new Promise((resolve, reject) => {
           const worker = new Worker(\`
             (async () => {
