@@ -5,7 +5,7 @@ import type { RawDiagnostic } from './diagnostics.ts';
 
 // `name:line:column:{l:c-l:c}{…}: error: message [-Wflag]`; ranges and column may be missing. A name may hold colons.
 const LOCATED =
-  /^(.+?):(\d+)(?::(\d+))?:((?:\{\d+:\d+-\d+:\d+\})*)(?:: |(?<=:)\s?)(note|remark|warning|error|fatal error|sorry, unimplemented|internal compiler error|Error|Warning): (.*)$/;
+  /^(.+?):(\d+)(?::(\d+))?:(?:((?:\{\d+:\d+-\d+:\d+\})+):)? (note|remark|warning|error|fatal error|sorry, unimplemented|internal compiler error|Error|Warning): (.*)$/;
 // `clang: error: …`, `cc1: fatal error: …`, `error: …`; never a line that begins with a place.
 const UNLOCATED = /^(?:[\w.+/-]+: )?(note|remark|warning|error|fatal error|internal compiler error|LLVM ERROR): (.*)$/;
 const INCLUDED = /^(?:In file included from|\s+from) (.+?):(\d+)(?::(\d+))?[:,]$/;
@@ -15,7 +15,8 @@ const SUMMARY = /^\d+ (?:warning|error)s?(?: and \d+ errors?)? generated\.$|^com
 // Of the source line and the marks below it; both compilers begin such lines so, whatever the source holds.
 const SNIPPET = /^ *\d* \| ?/;
 // Both drivers say so when a process of theirs was ended by a signal: that is no diagnostic of the source.
-const CRASH = /terminated program \w+$|: error: clang frontend command failed|^\S+: note: diagnostic msg:/;
+const CRASH =
+  /^[\w.+/-]+: (?:internal compiler error: .+ signal terminated program|error: clang frontend command failed|note: diagnostic msg:)/;
 // What an assembler, or gcc, says before a message; the message itself names the place.
 const CONTEXT = /^(?:.+: Assembler messages:|.+?: (?:In|At) .+:)$/;
 
@@ -36,9 +37,10 @@ export function parseClangText(text: string): ClangText {
 
   for (const line of text.split('\n')) {
     if (SNIPPET.test(line)) {
-      if (last !== undefined && pending.length > 0)
+      if (last !== undefined && pending.length > 0) {
         Object.assign(last, withFlag([last.message, ...pending].join('\n')));
-      pending = [];
+        pending = [];
+      }
       continue;
     }
     const fixIt = FIX_IT.exec(line);

@@ -28,7 +28,7 @@ const SIGNAL_TEXTS: readonly (readonly [string, NodeJS.Signals])[] = [
 
 /** Words of clang, gcc, libstdc++ and the dynamic loader when an allocation fails. */
 const OUT_OF_MEMORY =
-  /LLVM ERROR: out of memory|std::bad_alloc|out of memory allocating|virtual memory exhausted|failed to map segment|cannot allocate memory/i;
+  /^out of memory$|std::bad_alloc|out of memory allocating|virtual memory exhausted|failed to map segment|cannot allocate memory/im;
 
 /**
  * The signal that ended the compiler, also where the process that was started outlived it: clang's driver recovers from
@@ -97,6 +97,6 @@ export function limitError(
 }
 
 function lastLines(stderr: string): string {
-  const lines = stderr.trim().split('\n').slice(-5);
+  const lines = stderr.slice(-2000).trim().split('\n').slice(-5);
   return lines.join('') === '' ? '' : `\n${lines.join('\n')}`;
 }

@@ -22,12 +22,28 @@ export function parseGccJson(stderr: string): { diagnostics: RawDiagnostic[]; re
   return { diagnostics: [...diagnostics, ...others.diagnostics], rest: others.rest };
 }
 
+/** Between two diagnostics, in gcc's own spacing. */
+const BOUNDARY = '}, {"kind": ';
+const MAX_CUTS = 20;
+
 function parseArray(line: string): RawDiagnostic[] | null {
+  const whole = parseJson(line);
+  if (Array.isArray(whole)) return readDiagnostics(whole, 0);
+  // Thousands of errors are one array, of which only the first megabyte is kept: what is whole in it still counts.
+  let end = line.length;
+  for (let cut = 0; cut < MAX_CUTS && end > 0; cut += 1) {
+    end = line.lastIndexOf(BOUNDARY, end - 1);
+    const start = end > 0 ? parseJson(`${line.slice(0, end)}}]`) : null;
+    if (Array.isArray(start)) return readDiagnostics(start, 0);
+  }
+  return null;
+}
+
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(line);
-    return Array.isArray(value) ? readDiagnostics(value, 0) : null;
+    return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
 }
 

@@ -10,20 +10,36 @@ export interface HeaderFolder extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Throws TypeError for a header name that is not a plain relative path. */
-export function checkHeaderName(name: string): void {
-  const segments = name.split('/');
-  const isPlain = segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
-  if (!isPlain || /[\0\r\n]/.test(name)) {
-    throw new TypeError(
-      `Expected a key of \`headers\` to be a relative path without empty, . or .. segments, got ${JSON.stringify(name)}`,
-    );
+/** What file systems take in one name and, with room for the folder before it, in a path. */
+const MAX_SEGMENT = 255;
+const MAX_NAME = 2048;
+
+/** Throws TypeError for header names that are not plain relative paths, or that can't be in one folder together. */
+export function checkHeaderNames(names: readonly string[]): void {
+  const folders = new Set(names.flatMap((name) => parentsOf(name)));
+  for (const name of names) {
+    const segments = name.split('/');
+    const isPlain = segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
+    const isShort =
+      Buffer.byteLength(name) <= MAX_NAME && segments.every((segment) => Buffer.byteLength(segment) <= MAX_SEGMENT);
+    const shown = JSON.stringify(name.slice(0, 80));
+    if (!isPlain || !isShort || /[\0\r\n]/.test(name)) {
+      throw new TypeError(
+        `Expected a key of \`headers\` to be a relative path without empty, . or .. segments, got ${shown} (string)`,
+      );
+    }
+    if (folders.has(name)) throw new TypeError(`\`headers\` has ${shown} both as a header and as a folder of headers`);
   }
+}
+
+function parentsOf(name: string): string[] {
+  const segments = name.split('/');
+  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'));
 }
 
 /** Writes the headers into a fresh folder with mode 0700. */
 export async function createHeaderFolder(headers: Readonly<Record<string, string>>): Promise<HeaderFolder> {
-  for (const name of Object.keys(headers)) checkHeaderName(name);
+  checkHeaderNames(Object.keys(headers));
   const path = await mkdtemp(join(tmpdir(), 'fromsource-'));
   const dispose = () => rm(path, { recursive: true, force: true });
   try {

@@ -30,8 +30,8 @@ export interface ProcessOutcome {
   readonly overLimit: CompileLimit | null;
 }
 
-/** A million errors are 100 MB of text; nobody reads beyond the first. */
-const MAX_STDERR = 4 * 1024 * 1024;
+/** A million errors are 100 MB of text; nobody reads beyond the first thousands. */
+const MAX_STDERR = 1024 * 1024;
 
 /** Beside the object, stdout carries the list of the files read. */
 const STDOUT_ALLOWANCE = 1024 * 1024;

@@ -136,6 +136,14 @@ describe('parseGccJson', () => {
     });
   });
 
+  it('reads what is whole in an array that is cut short', () => {
+    const all = ['a', 'b', 'c'].map((message) => ({ kind: 'error', message, locations: [], children: [] }));
+    const text = JSON.stringify(all).replaceAll('"kind":', '"kind": ').replaceAll(',{', ', {');
+    for (const cut of [text.length - 1, text.indexOf('"c"')]) {
+      expect(parseGccJson(text.slice(0, cut)).diagnostics.map(({ message }) => message)).toEqual(['a', 'b']);
+    }
+  });
+
   it('keeps JSON that is cut short, or is something else, as text', () => {
     for (const text of ['[{"kind": "error", "mess', '[1, null]x', '{"kind":"error"}']) {
       expect(parseGccJson(text)).toEqual({ diagnostics: [], rest: text });
