@@ -70,26 +70,32 @@ export function nameDiagnostics(
 ): CompilerDiagnostic[] {
   return diagnostics.map((diagnostic) => ({
     ...diagnostic,
-    ...nameLocation(diagnostic, sources),
+    ...markWord(nameLocation(diagnostic, sources), sources.get(diagnostic.file)),
     fixits: diagnostic.fixits.map((fixit) => ({ ...fixit, ...nameLocation(fixit, sources) })),
     notes: nameDiagnostics(diagnostic.notes, sources),
   }));
 }
 
 function nameLocation(location: RawLocation, sources: ReadonlyMap<string, NamedSource>): RawLocation {
-  const source = sources.get(location.file);
+  const { file, line, endLine } = location;
+  const source = sources.get(file);
   const lines = source?.lines ?? [];
-  return {
-    file: source?.name ?? location.file,
-    line: location.line,
-    column: utf16Column(lines[location.line - 1], location.column),
-    endLine: location.endLine,
-    endColumn: utf16Column(lines[location.endLine - 1], location.endColumn),
-  };
+  const column = utf16Column(lines[line - 1] ?? '', location.column);
+  const endColumn = utf16Column(lines[endLine - 1] ?? '', location.endColumn);
+  return { file: source?.name ?? file, line, column, endLine, endColumn };
+}
+
+/** Where the compiler gives a place but no range, the mark is the word at that place, or one character. */
+function markWord(location: RawLocation, source: NamedSource | undefined): RawLocation {
+  const { line, column, endLine, endColumn } = location;
+  if (column === 0 || endLine > line || endColumn > column) return location;
+  const rest = source?.lines[line - 1]?.slice(column - 1, column + 255) ?? '';
+  const length = /^[\p{ID_Continue}$]+/u.exec(rest)?.[0].length ?? 1;
+  return { ...location, endColumn: column + length };
 }
 
 /** Pure ASCII, or a line that is not at hand, keeps its column. */
-function utf16Column(line: string | undefined, byteColumn: number): number {
-  if (line === undefined || byteColumn <= 1 || /^[\x00-\x7f]*$/.test(line)) return byteColumn;
+function utf16Column(line: string, byteColumn: number): number {
+  if (byteColumn <= 1 || /^[\x00-\x7f]*$/.test(line)) return byteColumn;
   return Buffer.from(line).toString('utf8', 0, byteColumn - 1).length + 1;
 }

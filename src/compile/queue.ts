@@ -11,9 +11,23 @@ const compiles = new PQueue({ concurrency: availableParallelism() });
 /**
  * Compiles as soon as a processor is free for it; `timeout` counts from there.
  *
- * Rejects as {@link compileOneShot} does. A request whose signal aborts while it waits leaves the queue at once.
+ * Rejects as {@link compileOneShot} does. A request whose signal aborts while it waits leaves the queue at once; one
+ * that is being compiled rejects when its processes and files are gone.
  */
-export function compile(toolchain: Toolchain, request: CompileRequest): Promise<CompileResult> {
+export async function compile(toolchain: Toolchain, request: CompileRequest): Promise<CompileResult> {
   const { signal } = request;
-  return compiles.add(() => compileOneShot(toolchain, request), signal === undefined ? {} : { signal });
+  signal?.throwIfAborted();
+  // A signal of the queue's own, because p-queue gives a running task up as soon as its signal aborts.
+  const waiting = new AbortController();
+  const leave = () => waiting.abort(signal?.reason);
+  const start = () => {
+    signal?.removeEventListener('abort', leave);
+    return compileOneShot(toolchain, request);
+  };
+  signal?.addEventListener('abort', leave, { once: true });
+  try {
+    return await compiles.add(start, { signal: waiting.signal });
+  } finally {
+    signal?.removeEventListener('abort', leave);
+  }
 }

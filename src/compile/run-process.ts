@@ -58,7 +58,7 @@ const LIMITING_SHELL =
  * busybox's of the same name, only the processor-time limit ends an orphan, and one that waits for a FIFO stays.
  */
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(isUtilLinux);
-const orphanGuard = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'];
+export const orphanGuard: readonly string[] = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'];
 
 function isUtilLinux(path: string): boolean {
   try {

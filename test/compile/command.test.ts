@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { compilerArguments } from '../../src/compile/command.ts';
+import type { CompilePlaces } from '../../src/compile/sources.ts';
 import type { Toolchain } from '../../src/toolchain/discover.ts';
 import { textRequest } from './requests.ts';
 
 const clang: Toolchain = { kind: 'clang', path: '/c/clang', version: '22.1.8', major: 22, target: 'x86_64-linux-gnu' };
 const gcc: Toolchain = { kind: 'gcc', path: '/c/gcc', version: '12.2.0', major: 12, target: 'x86_64-linux-gnu' };
-const places = { callerFolder: '/work', runFolder: '/work', headerFolder: null };
+const places: CompilePlaces = { callerFolder: '/work', runFolder: '/work', headerFolder: null };
 const stdout = { object: '-', rule: '-' };
 const make = (toolchain: Toolchain, variation: Parameters<typeof textRequest>[1] = {}, where = places) =>
   compilerArguments(toolchain, textRequest('', variation), where, stdout);

@@ -229,6 +229,17 @@ describe('nameDiagnostics', () => {
     expect('/* é😀 */ int x = y;'[18]).toBe('y');
   });
 
+  it('marks the word at a place without range, else one character', () => {
+    const text = '<stdin>:1:14: error: no\n<stdin>:1:20: error: no\n<stdin>:9:9: error: no\n<stdin>:1: error: no\n';
+    const named = nameDiagnostics(parseClangText(text).diagnostics, sources);
+    expect(named.map(({ column, endColumn }) => [column, endColumn])).toEqual([
+      [11, 14],
+      [17, 18],
+      [9, 10],
+      [0, 0],
+    ]);
+  });
+
   it('leaves a place in a file that is not at hand as it is', () => {
     const [found] = nameDiagnostics(parseClangText('<built-in>:1:10: error: no\n').diagnostics, sources);
     expect(found).toMatchObject({ file: '<built-in>', line: 1, column: 10 });
