@@ -22,10 +22,16 @@ static void append(std::vector<T> &To, std::vector<T> &From) {
   From.clear();
 }
 
-static void sortByPriority(std::vector<RunEntry> &Entries) {
-  llvm::stable_sort(Entries, [](const RunEntry &A, const RunEntry &B) {
-    return A.Priority < B.Priority;
-  });
+/// Moves entries to their places in an array that is in order already, each
+/// after those of its own priority.
+static void merge(std::vector<RunEntry> &To, std::vector<RunEntry> &From) {
+  for (const RunEntry &E : From)
+    To.insert(llvm::upper_bound(To, E,
+                                [](const RunEntry &A, const RunEntry &B) {
+                                  return A.Priority < B.Priority;
+                                }),
+              E);
+  From.clear();
 }
 
 Expected<fs_dylib *> fs_dylib::create(fs_session &S, StringRef Name) {
@@ -81,8 +87,8 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
 
   ++Objects;
   LinkedObject &Linked = Job.Result;
-  append(NewInitialisers, Linked.Initialisers);
-  append(NewFinalisers, Linked.Finalisers);
+  merge(NewInitialisers, Linked.Initialisers);
+  merge(NewFinalisers, Linked.Finalisers);
   append(NewIfuncs, Linked.Ifuncs);
   if (Linked.EhFrame) {
     __register_frame(Linked.EhFrame);
@@ -107,7 +113,6 @@ Error fs_dylib::initialise() {
   }
   for (const Ifunc &I : Ifuncs)
     *I.Slot = I.Resolver();
-  sortByPriority(Initialisers);
   std::string What;
   for (const RunEntry &I : Initialisers)
     if (!callGuarded(I.Function, What))
@@ -116,8 +121,7 @@ Error fs_dylib::initialise() {
     return Error::success();
   if (Finalisers.empty())
     S.addFinalisable(this);
-  append(Finalisers, NewFinal);
-  sortByPriority(Finalisers);
+  merge(Finalisers, NewFinal);
   return Error::success();
 }
 

@@ -156,6 +156,10 @@ Error Scanner::header() {
       continue;
     if (S.sh_addralign > 1 && !isPowerOf2_64(S.sh_addralign))
       return bad("a section's alignment is damaged");
+    // JITLink copies what it does not allocate, without a look whether there
+    // is anything.
+    if (S.sh_type == SHT_NOBITS && !(S.sh_flags & SHF_ALLOC))
+      return bad("a section without content has no memory either");
     if (S.sh_type != SHT_NOBITS &&
         (S.sh_offset > Bytes.size() || S.sh_size > Bytes.size() - S.sh_offset))
       return bad("it is truncated");
@@ -184,9 +188,10 @@ Error Scanner::sections(ObjectScan &Result) {
     bool Fini = !Init && Kind.consume_front(".fini_array");
     bool Ctors = !Init && !Fini && Kind.consume_front(".ctors");
     bool Dtors = !Init && !Fini && !Ctors && Kind.consume_front(".dtors");
-    if (!(Init || Fini || Ctors || Dtors) || S.sh_type == SHT_NOBITS ||
-        !(S.sh_flags & SHF_ALLOC))
+    if (!(Init || Fini || Ctors || Dtors) || !(S.sh_flags & SHF_ALLOC))
       continue;
+    if (S.sh_type == SHT_NOBITS)
+      return bad("its " + Name + " is damaged");
     if (Kind.consume_front(".")) {
       if (Kind.getAsInteger(10, Priority) || Priority > 65535)
         continue;

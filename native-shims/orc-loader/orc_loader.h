@@ -80,17 +80,21 @@ uint64_t fs_session_bytes_in_use(const fs_session *session);
 fs_error *fs_dylib_create(fs_session *session, const char *name,
                           fs_dylib **dylib_out);
 
-/// Links one relocatable object into the dylib, all of it, now. The bytes are
-/// copied. Runs no code of the object. On failure nothing of it stays, but the
-/// dylib remains the caller's to remove.
+/// Links one relocatable object into the dylib, all of it, now, against the
+/// dylib's earlier objects and the C and C++ run-time libraries of the process.
+/// The bytes are not needed afterwards. Runs no code of the object. On failure
+/// nothing of it stays, but the dylib remains the caller's to remove. Links
+/// into one dylib run one after the other, into several at once.
 fs_error *fs_dylib_add_object(fs_dylib *dylib, const uint8_t *bytes,
                               size_t size);
 
-/// Runs the initialisers of the objects added since the last call, in the
-/// order a dynamic linker would, on the calling thread.
+/// Chooses the ifuncs and runs the initialisers of the objects added since the
+/// last call, in the order a dynamic linker would, on the calling thread. An
+/// error when one throws: the rest do not run, nor do these objects'
+/// finalisers.
 fs_error *fs_dylib_initialize(fs_dylib *dylib);
 
-/// The exported symbols (default visibility), one a line:
+/// The exported symbols (default visibility, not thread-local), one a line:
 /// "<address, hex> <size, decimal> <f|d> <name>\n". Owned by the dylib, valid
 /// until its next fs_dylib_add_object or fs_dylib_remove.
 fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
@@ -99,14 +103,17 @@ fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
 fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
                           uint64_t *address_out);
 
-/// Runs `.fini_array`, and what the dylib's code registered with atexit and
-/// __cxa_atexit, in the order dlclose would, on the calling thread. Once: a
-/// second call does nothing. Does nothing if the initialisers never ran.
+/// Runs the calling thread's thread-local destructors, `.fini_array`, and what
+/// the dylib's code registered with atexit and __cxa_atexit, in the order that
+/// dlclose would, on the calling thread. Once: a second call does nothing. An
+/// error when one throws; the others run all the same. For a dylib that is live
+/// when the process ends normally, that happens then, in ld.so's order.
 fs_error *fs_dylib_finalize(fs_dylib *dylib);
 
-/// Frees the dylib's memory and the handle. No call into it may be in flight.
-/// Does not run finalisers: call fs_dylib_finalize first. On an error the
-/// handle is gone all the same.
+/// Frees the dylib's memory and the handle, after fs_dylib_finalize if that was
+/// not called. No call into it may be in flight. Other threads' pending
+/// thread-local destructors are forgotten; one that runs is waited for. On an
+/// error the handle is gone all the same.
 fs_error *fs_dylib_remove(fs_dylib *dylib);
 
 #ifdef __cplusplus

@@ -35,13 +35,13 @@ private:
   void layOut() {
     std::vector<Block *> Blocks;
     for (Section &Sec : G.sections())
-      if (Job.Scan.TlsSections.count(Sec.getName())) {
-        Blocks.insert(Blocks.end(), Sec.blocks().begin(), Sec.blocks().end());
+      if (Job.Scan.TlsSections.count(Sec.getName()))
         Sections.push_back(&Sec);
-      }
-    llvm::stable_sort(Blocks, [](Block *A, Block *B) {
-      return !A->isZeroFill() && B->isZeroFill();
-    });
+    for (bool Zeros : {false, true})
+      for (Section *Sec : Sections)
+        for (Block *B : Sec->blocks())
+          if (B->isZeroFill() == Zeros)
+            Blocks.push_back(B);
     std::vector<char> Image;
     uint64_t Size = 0;
     uint64_t Align = 1;
@@ -131,30 +131,37 @@ private:
   }
 
   Error bindUses() {
+    // Local-dynamic code adds offsets to the start of one module's block, and
+    // may share that start among variables.
+    uint64_t LocalModule = 0;
     std::vector<Block *> Blocks(G.blocks().begin(), G.blocks().end());
     for (Block *B : Blocks)
       for (Edge &E : B->edges()) {
         auto I = Places.find(&E.getTarget());
         bool General =
             E.getKind() == x86_64::RequestTLSDescInGOTAndTransformToDelta32;
+        // A name that nothing defines is told with all other missing ones.
         if (I == Places.end()) {
-          // A name that nothing defines is told with all other missing ones.
           if (General)
             E.setKind(x86_64::Delta32);
           continue;
         }
+        TlsEntry Place = I->second;
         if (General) {
           E.setKind(x86_64::Delta32);
-          E.setTarget(entryFor(I->second));
-        } else if (E.getKind() == x86_64::Delta32) {
-          // Was R_X86_64_TLSLD: asks for the start of the module's block.
-          E.setTarget(entryFor({I->second.Module, 0}));
-        } else if (I->second.Module != own()) {
-          return makeError(FS_ERROR_UNSUPPORTED,
-                           "a thread-local variable that an earlier object of "
-                           "this library defines is used with the "
-                           "local-dynamic model");
+          E.setTarget(entryFor(Place));
+          continue;
         }
+        if (LocalModule && LocalModule != Place.Module)
+          return makeError(
+              FS_ERROR_UNSUPPORTED,
+              "thread-local variables of several objects are used "
+              "with the local-dynamic model: compile without "
+              "-ftls-model and without hidden visibility for them");
+        LocalModule = Place.Module;
+        // Was R_X86_64_TLSLD; R_X86_64_DTPOFF32 is right as it is.
+        if (E.getKind() == x86_64::Delta32)
+          E.setTarget(entryFor({Place.Module, 0}));
       }
     return Error::success();
   }

@@ -15,10 +15,10 @@ ProcessSymbols::ProcessSymbols() {
   // libm, libc and libgcc_s, and dlsym searches a library's dependencies too.
   if (void *Library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_GLOBAL))
     Libraries.push_back(Library);
-  // The last four are part of libc since glibc 2.34, and stubs.
+  // The last two are part of libc since glibc 2.34.
   for (const char *Name :
        {"libgcc_s.so.1", "libm.so.6", "libc.so.6", "ld-linux-x86-64.so.2",
-        "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1"})
+        "libpthread.so.0", "libdl.so.2"})
     if (void *Library = dlopen(Name, RTLD_LAZY | RTLD_NOLOAD))
       Libraries.push_back(Library);
 }

@@ -23,7 +23,7 @@ static void *reserve(void *At, uint64_t Size) {
 }
 
 Slab::Slab(char *Base, uint64_t Size, uint64_t PageSize)
-    : Base(Base), Size(Size), PageSize(PageSize) {
+    : Size(Size), PageSize(PageSize) {
   Free[Base] = Size;
 }
 

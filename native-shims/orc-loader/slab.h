@@ -37,7 +37,6 @@ private:
   char *take(uint64_t Size, uint64_t Align);
   void giveBack(char *Address, uint64_t Size);
 
-  char *const Base;
   const uint64_t Size;
   const uint64_t PageSize;
   mutable std::mutex Mutex;

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LinkError } from '../../src/errors.ts';
 import { koffi } from '../../src/loader/koffi.ts';
 import type { LoadedImage } from '../../src/loader/loader.ts';
@@ -707,6 +707,90 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       expect(await new Promise((resolve) => deep.async(1800, (_: unknown, result: number) => resolve(result)))).toBe(
         1800,
       );
+    });
+  });
+
+  describe('several objects in one library', () => {
+    const library = koffi.load(shimPath);
+    const pointer = 'void *';
+    const message = library.func('fs_error_message', 'str', [pointer]);
+    const disposeError = library.func('fs_error_dispose', 'void', [pointer]);
+    const call = (name: string, parameters: string[], ...rest: unknown[]): string => {
+      const error = library.func(name, pointer, parameters)(...rest);
+      if (error === null) return '';
+      const text: string = message(error);
+      disposeError(error);
+      return text;
+    };
+    const out = new BigUint64Array(1);
+    let session: bigint | undefined;
+    let dylib: bigint | undefined;
+
+    beforeEach(() => {
+      call('fs_session_create', ['uint64_t', pointer], 0, out);
+      session = out[0];
+      call('fs_dylib_create', [pointer, 'str', pointer], session, 'several', out);
+      dylib = out[0];
+    });
+    afterEach(() => {
+      expect(call('fs_dylib_remove', [pointer], dylib)).toBe('');
+    });
+
+    const add = (object: Buffer) =>
+      call('fs_dylib_add_object', [pointer, pointer, 'size_t'], dylib, object, object.length);
+    const initialize = () => call('fs_dylib_initialize', [pointer], dylib);
+    const run = (name: string): number => {
+      expect(call('fs_dylib_lookup', [pointer, 'str', pointer], dylib, name, out)).toBe('');
+      return koffi.decode(out[0], koffi.proto('int', []))();
+    };
+
+    it('use each other, hidden and thread-local names too', () => {
+      const first = `
+        __attribute__((visibility("hidden"))) int hidden(void) { return 1; }
+        __attribute__((weak)) int weak_one(void) { return 20; }
+        __thread int per_thread = 300;
+        __attribute__((visibility("hidden"))) __thread int hidden_thread = 4000;
+        int deflate(void) { return 50000; }`;
+      const second = `
+        __attribute__((visibility("hidden"))) int hidden(void);
+        int deflate(void);
+        extern __thread int per_thread;
+        extern __attribute__((visibility("hidden"))) __thread int hidden_thread;
+        __attribute__((weak)) int weak_one(void) { return 99; }
+        int sum(void) { return hidden() + weak_one() + per_thread + hidden_thread + deflate(); }`;
+      expect(add(compile('gcc', first))).toBe('');
+      expect(add(compile('clang-22', second, ['-O1', '-fPIC', '-ftls-model=global-dynamic']))).toBe('');
+      expect(initialize()).toBe('');
+      expect(run('sum')).toBe(54321);
+    });
+
+    it('are initialised by priority, and finalised as one', () => {
+      const source = (n: number) => `
+        extern int order[8], count;
+        __attribute__((constructor)) static void plain(void) { order[count++] = ${n}; }
+        __attribute__((constructor(${300 - n}))) static void prioritised(void) { order[count++] = ${n + 10}; }`;
+      expect(add(compile('clang-22', 'int order[8], count; int at(void) { static int i; return order[i++]; }'))).toBe(
+        '',
+      );
+      expect(add(compile('clang-22', source(1)))).toBe('');
+      expect(add(compile('clang-22', source(2)))).toBe('');
+      expect(initialize()).toBe('');
+      expect([run('at'), run('at'), run('at'), run('at')]).toEqual([12, 11, 1, 2]);
+    });
+
+    it('may not define a name twice, and the first one stays', () => {
+      const object = compile('clang-22', 'int twice(void) { return 1; }');
+      expect(add(object)).toBe('');
+      expect(add(object)).toBe('twice is defined twice in this library');
+      const variable = compile('clang-22', '__thread int twice_thread;');
+      expect(add(variable)).toBe('');
+      expect(add(variable)).toBe('twice_thread is defined twice in this library');
+      expect(initialize()).toBe('');
+      expect(run('twice')).toBe(1);
+    });
+
+    it('have no symbol that none of them defines', () => {
+      expect(call('fs_dylib_lookup', [pointer, 'str', pointer], dylib, 'printf', out)).toBe('no symbol printf');
     });
   });
 
