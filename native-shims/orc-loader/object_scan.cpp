@@ -9,6 +9,7 @@
 
 #include "object_scan.h"
 #include "error.h"
+#include "frame_scan.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
@@ -181,6 +182,10 @@ Error Scanner::sections(ObjectScan &Result) {
       Result.HasTls = true;
       Result.TlsSections.insert(Name);
     }
+
+    if (Name == ".eh_frame" && S.sh_type != SHT_NOBITS &&
+        !framesAreSane(Bytes.slice(S.sh_offset, S.sh_size)))
+      return bad("its .eh_frame is damaged");
 
     StringRef Kind = Name;
     unsigned Priority = 65535;
