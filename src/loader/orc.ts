@@ -146,6 +146,24 @@ function describeMissing(library: string, missing: readonly string[], candidates
   return `${library} uses what nothing defines: ${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
+/** koffi throws at the 257th asynchronous call in flight, and libuv runs 4 of them at a time. */
+const LINKS_IN_FLIGHT = 16;
+const waiting: (() => void)[] = [];
+let inFlight = 0;
+
+async function oneOfFew<T>(run: () => Promise<T>): Promise<T> {
+  if (inFlight === LINKS_IN_FLIGHT) await new Promise<void>((resolve) => waiting.push(resolve));
+  else inFlight++;
+  try {
+    return await run();
+  } finally {
+    // The place passes to the next in line, if there is one.
+    const next = waiting.shift();
+    if (next) next();
+    else inFlight--;
+  }
+}
+
 const opened = new Map<string, Shim>();
 
 function openShim(shimPath: string | undefined): Shim {
@@ -200,12 +218,15 @@ function declareShim(path: string): Shim {
     errorCandidates: library.func('fs_error_candidates', 'str', [pointer]),
     dylibCreate: library.func('fs_dylib_create', pointer, [pointer, 'str', pointer]),
     dylibAddObject: (dylib, bytes, size) =>
-      new Promise((resolve, reject) => {
-        addObject.async(dylib, bytes, size, (failure: unknown, result: Pointer) => {
-          if (failure) reject(failure);
-          else resolve(result);
-        });
-      }),
+      oneOfFew(
+        () =>
+          new Promise((resolve, reject) => {
+            addObject.async(dylib, bytes, size, (failure: unknown, result: Pointer) => {
+              if (failure) reject(failure);
+              else resolve(result);
+            });
+          }),
+      ),
     dylibInitialize: library.func('fs_dylib_initialize', pointer, [pointer]),
     dylibSymbols: library.func('fs_dylib_symbols', pointer, [pointer, pointer]),
     dylibFinalize: library.func('fs_dylib_finalize', pointer, [pointer]),

@@ -644,6 +644,13 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       }
     });
 
+    it('takes more links at once than koffi takes calls', async () => {
+      const object = compile('clang-22', 'int one(void) { return 1; }');
+      const bad = Buffer.from('bad');
+      const results = await Promise.allSettled(Array.from({ length: 600 }, (_, i) => link(i % 3 ? object : bad)));
+      expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(400);
+    });
+
     it('shares the session with worker threads, which may come and go', () => {
       const { stdout, stderr, status, signal } = runChild(
         `
