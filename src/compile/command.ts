@@ -3,6 +3,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { Toolchain } from '../toolchain/discover.ts';
 import type { CompileRequest } from './compiler.ts';
+import { RULE_TARGET } from './dependencies.ts';
 import { readFlags } from './flags.ts';
 import type { CompilePlaces } from './sources.ts';
 
@@ -32,13 +33,15 @@ export function compilerArguments(
   const { input, flags } = request;
   const cwd = places.callerFolder;
   const quoted = places.runFolder === cwd ? [] : ['-iquote', cwd];
-  const headers = places.headerFolder === null ? [] : ['-I', places.headerFolder];
+  // Quoted includes search the folders of -iquote before those of -I.
+  const { headerFolder } = places;
+  const headers = headerFolder === null ? [] : ['-iquote', headerFolder, '-I', headerFolder];
   const includes = request.includePaths.flatMap((folder) => ['-I', resolve(cwd, folder)]);
   const optimise = flags.some((flag) => /^-O/.test(flag)) ? [] : ['-O2'];
   return [
     ...optimise,
-    ...quoted,
     ...headers,
+    ...quoted,
     ...includes,
     ...absoluteFolders(flags, cwd),
     // Swallowed without harm by a last flag that takes the next word for its argument.
@@ -48,7 +51,7 @@ export function compilerArguments(
     '-fPIC',
     '-fno-lto',
     ...nameArguments(toolchain, request, places),
-    ...['-MD', '-MF', outputs.rule, '-MT', 'object'],
+    ...['-MD', '-MF', outputs.rule, '-MT', RULE_TARGET],
     ...['-c', '-o', outputs.object],
     ...['-x', request.language, input.kind === 'text' ? '-' : resolve(cwd, input.path)],
   ];
@@ -60,9 +63,12 @@ export function compilerArguments(
  * those without a location, and has no flags, no fix-its and wrong places under `#line`.
  */
 function clangArguments(toolchain: Toolchain): string[] {
-  const config = toolchain.major >= 16 ? ['--no-default-config'] : [];
+  const { major } = toolchain;
+  // Without the snippets there are no fix-its; without line numbers a snippet could be taken for a message.
+  const snippets =
+    major >= 17 ? ['-fcaret-diagnostics', '-fdiagnostics-show-line-numbers'] : ['-fno-caret-diagnostics'];
   return [
-    ...config,
+    ...(major >= 16 ? ['--no-default-config'] : []),
     '-fintegrated-cc1',
     '-fintegrated-as',
     '-fno-crash-diagnostics',
@@ -72,9 +78,7 @@ function clangArguments(toolchain: Toolchain): string[] {
     '-fdiagnostics-show-option',
     '-fshow-column',
     '-fshow-source-location',
-    // Without the snippets there are no fix-its; with their line numbers they can't be taken for messages.
-    '-fcaret-diagnostics',
-    '-fdiagnostics-show-line-numbers',
+    ...snippets,
     '-fno-diagnostics-color',
     '-fmessage-length=0',
   ];

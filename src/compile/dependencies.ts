@@ -26,9 +26,21 @@ export function parseDependencyRule(text: string): string[] {
   return [...names];
 }
 
-/** Splits stdout of a clang that was told to write both there: the rule comes first, then the object. */
+/** What the rule is said to make; no path is likely to hold it. */
+export const RULE_TARGET = 'fromsource-object';
+
+/**
+ * Splits stdout of a clang that was told to write both there. clang 22 writes the rule before the object, 14 to 19
+ * after it, never inside.
+ */
 export function splitRuleAndObject(stdout: Buffer): { rule: string; object: Buffer } {
-  const hasRule = stdout.indexOf('\x7fELF', 0, 'latin1') !== 0;
-  const start = hasRule ? stdout.indexOf('\n\x7fELF', 0, 'latin1') + 1 : 0;
-  return { rule: stdout.toString('utf8', 0, start), object: stdout.subarray(start) };
+  if (stdout.indexOf(`${RULE_TARGET}:`) === 0) {
+    const objectStart = stdout.indexOf('\n\x7fELF', 0, 'latin1') + 1;
+    const start = objectStart === 0 ? stdout.length : objectStart;
+    return { rule: stdout.toString('utf8', 0, start), object: stdout.subarray(start) };
+  }
+  // The last one, because an object can record its own command line.
+  const end = stdout.lastIndexOf(`${RULE_TARGET}:`);
+  if (end < 0) return { rule: '', object: stdout };
+  return { rule: stdout.toString('utf8', end), object: stdout.subarray(0, end) };
 }

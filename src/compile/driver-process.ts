@@ -88,8 +88,13 @@ export class DriverProcess {
     this.#write(encodeFrame({ message: { type: 'hello', protocol: PROTOCOL_VERSION, llvm: '' }, attachments: [] }));
   }
 
-  get isBusy(): boolean {
-    return this.#pending !== undefined;
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** It can't be sent anything any more. */
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   /** Sends a request. It must not be busy. Rejects with DriverCrash, DriverFailure, or the reason given to {@link kill}. */

@@ -67,6 +67,7 @@ export function failureOf(failed: FailedCompile): CompileError | CompileLimitErr
 function headline({ file, signal, exitCode, reason, stderr, diagnostics, frames }: FailedCompile): string {
   const shown = frames === '' ? '' : `\n${frames}`;
   if (reason !== null) return `the compiler ended well for ${file}, but ${reason}${shown}`;
+  if (signal === 'SIGKILL') return `the compiler was killed on ${file}; the system may be short of memory${shown}`;
   // A crashed compiler's last lines are addresses: they are left to `stderr`.
   if (signal !== null) {
     return (
@@ -99,4 +100,11 @@ export function limitError(
 function lastLines(stderr: string): string {
   const lines = stderr.slice(-2000).trim().split('\n').slice(-5);
   return lines.join('') === '' ? '' : `\n${lines.join('\n')}`;
+}
+
+/** The error for a compiler that could not even be started. */
+export function startFailure(library: string, path: string, cause: unknown): ToolchainError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const why = code === 'E2BIG' ? 'flags, include paths and defines are longer than a command may be' : message;
+  return new ToolchainError(library, `${library}: the compiler ${path} can't be started: ${why}`, [path], { cause });
 }

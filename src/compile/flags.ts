@@ -90,7 +90,10 @@ const DENIED: readonly (readonly [RegExp, string])[] = [
   ],
   [/^-fmodule|^-fbuild-session|^-gmodules/, WRITES],
   [/^-gsplit-dwarf/, 'it writes the debug information to a file of its own'],
-  [/^--?coverage|^-f(cs-)?profile|^-ftest-coverage|^-fcoverage|^-fcreate-profile|^-fmemory-profile/, PROFILE],
+  [
+    /^--?coverage|^-f(cs-)?profile(?!-(instr-|sample-)?use)|^-ftest-coverage|^-fcoverage|^-fcreate-profile|^-fmemory-profile/,
+    PROFILE,
+  ],
   [/^-f(lto|thin|fat-lto|offload|sycl|openmp-targets|embed-offload)|^--offload/, LTO],
   [/^-(E|S)$|^--(preprocess|assemble|precompile|help|version|analyze|print-|migrate)/, NO_OBJECT],
   [

@@ -8,7 +8,7 @@ import type { CompileRequest, CompileResult } from './compiler.ts';
 import { parseDependencyRule, splitRuleAndObject } from './dependencies.ts';
 import { nameDiagnostics, parseDiagnostics } from './diagnostics.ts';
 import { compilerEnvironment } from './environment.ts';
-import { failureOf, limitError, signalOf } from './failure.ts';
+import { failureOf, limitError, signalOf, startFailure } from './failure.ts';
 import { checkFlags } from './flags.ts';
 import { createHeaderFolder, isShadowed } from './header-folder.ts';
 import { runProcess } from './run-process.ts';
@@ -53,6 +53,8 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     descriptors: outputs?.descriptors ?? [],
     limits,
     signal: request.signal,
+  }).catch((error: unknown) => {
+    throw request.signal?.aborted ? error : startFailure(library, toolchain.path, error);
   });
 
   const file = input.kind === 'text' ? input.displayName : input.path;

@@ -77,8 +77,9 @@ describe.each(toolchains)('bad source and $kind', (toolchain) => {
   });
 
   it('ends a compile that waits for a FIFO', async () => {
-    execFileSync('mkfifo', [join(sandbox.cwd, `${toolchain.kind}.fifo`)]);
-    const error = await failure(`#include "${toolchain.kind}.fifo"\n`, { limits: { timeout: 500 } });
+    const name = `${toolchain.major}.fifo`;
+    execFileSync('mkfifo', [join(sandbox.cwd, name)]);
+    const error = await failure(`#include "${name}"\n`, { limits: { timeout: 500 } });
     expect(error.limit).toBe('timeout');
   });
 
@@ -205,8 +206,16 @@ describe('bad compilers', () => {
     expect((await failure(unusable)).name).toMatch(/ToolchainError|CompileError/);
   });
 
+  it('reports a command that is too long for the system', async () => {
+    const error = await failure(script('long', ''), { defines: { X: 'x'.repeat(4_000_000) } });
+    expect(error.name).toBe('ToolchainError');
+    expect(error.message).toContain('flags, include paths and defines are longer than a command may be');
+  });
+
   it('names the signal of one that is killed', async () => {
     expect((await failure(script('killed', 'kill -ABRT $$'))).signal).toBe('SIGABRT');
     expect((await failure(script('coded', 'exit 139'))).signal).toBe('SIGSEGV');
+    const error = await failure(script('shot', 'kill -KILL $$'));
+    expect(error.message).toBe('vec: the compiler was killed on vec.c; the system may be short of memory');
   });
 });

@@ -34,7 +34,7 @@ describe('compilerArguments', () => {
       '-fno-lto',
       '-ffile-prefix-map=<stdin>=vec.c',
       ...['-Xclang', '-main-file-name', '-Xclang', 'vec.c'],
-      ...['-MD', '-MF', '-', '-MT', 'object'],
+      ...['-MD', '-MF', '-', '-MT', 'fromsource-object'],
       ...['-c', '-o', '-', '-x', 'c', '-'],
     ]);
   });
@@ -53,7 +53,7 @@ describe('compilerArguments', () => {
       '-fmessage-length=0',
       '-fPIC',
       '-fno-lto',
-      ...['-MD', '-MF', '-', '-MT', 'object'],
+      ...['-MD', '-MF', '-', '-MT', 'fromsource-object'],
       ...['-c', '-o', '-', '-x', 'c', '-'],
     ]);
   });
@@ -61,6 +61,12 @@ describe('compilerArguments', () => {
   it('asks a gcc without the JSON form for text with fix-its', () => {
     expect(make({ ...gcc, major: 15 })).toContain('-fdiagnostics-parseable-fixits');
     expect(make({ ...gcc, major: 15 })).not.toContain('-fdiagnostics-format=json');
+  });
+
+  it('asks an older clang only for what it knows', () => {
+    const older = make({ ...clang, major: 15 });
+    for (const flag of ['--no-default-config', '-fdiagnostics-show-line-numbers']) expect(older).not.toContain(flag);
+    expect(older).toContain('-fno-caret-diagnostics');
   });
 
   it('optimises only where the caller says nothing about it', () => {
@@ -76,7 +82,7 @@ describe('compilerArguments', () => {
     );
     expect(args.slice(0, args.indexOf('--no-default-config'))).toEqual([
       '-O2',
-      ...['-I', '/private', '-I', '/work/inc', '-I', '/abs'],
+      ...['-iquote', '/private', '-I', '/private', '-I', '/work/inc', '-I', '/abs'],
       ...['-I', '/work/flag', '-DX=1', '-fno-pic', '-fPIC', '-DX=2', '-DY=1', '-UZ'],
     ]);
     expect(args.lastIndexOf('-fPIC')).toBeGreaterThan(args.lastIndexOf('-fno-pic'));
@@ -84,7 +90,7 @@ describe('compilerArguments', () => {
 
   it('finds quoted includes in the working folder also when it runs elsewhere', () => {
     const args = make(clang, {}, { callerFolder: '/work', runFolder: '/private', headerFolder: '/private' });
-    expect(args.slice(0, 5)).toEqual(['-O2', '-iquote', '/work', '-I', '/private']);
+    expect(args.slice(1, 7)).toEqual(['-iquote', '/private', '-I', '/private', '-iquote', '/work']);
   });
 
   it('makes relative folders in flags absolute, joined or separate, but not those below the system root', () => {

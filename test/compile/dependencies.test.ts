@@ -20,15 +20,17 @@ describe('parseDependencyRule', () => {
 });
 
 describe('splitRuleAndObject', () => {
-  const elf = '\x7fELF\x02\n\x7fELF';
+  const elf = '\x7fELF\x02 fromsource-object: x\n\x7fELF';
+  const rule = 'fromsource-object: a.h \\\n b.h\n';
 
   it.each([
-    [`object: a.h\n${elf}`, 'object: a.h\n', elf],
-    [elf, '', elf],
-    ['object: a.h\n', '', 'object: a.h\n'],
-    ['', '', ''],
-  ])('splits %j where the object begins', (stdout, rule, object) => {
+    ['the rule before the object, as clang 22 does', rule + elf, rule, elf],
+    ['the rule after the object, as clang 19 does', elf + rule, rule, elf],
+    ['a rule without an object', rule, rule, ''],
+    ['an object without a rule', '\x7fELF\n\x7fELF', '', '\x7fELF\n\x7fELF'],
+    ['neither', '', '', ''],
+  ])('splits %s', (_, stdout, expectedRule, object) => {
     const split = splitRuleAndObject(Buffer.from(stdout, 'latin1'));
-    expect([split.rule, split.object.toString('latin1')]).toEqual([rule, object]);
+    expect([split.rule, split.object.toString('latin1')]).toEqual([expectedRule, object]);
   });
 });

@@ -251,6 +251,7 @@ const ALLOWED: readonly (readonly string[])[] = [
   ['-fsanitize=undefined', '-fno-sanitize-recover=all'],
   ['-fsanitize=signed-integer-overflow'],
   ['-fopenmp'],
+  ['-fprofile-use=x', '-fprofile-instr-use=x', '-fprofile-sample-use=x'],
   ['-fprefetch-loop-arrays'],
   ['-D', 'X=1'],
   ['-DX=1'],

@@ -75,7 +75,7 @@ describe.each(toolchains)('compileOneShot with $kind', (toolchain) => {
     const headers = { 'own.h': '#include "sub/b.h"\n', 'sub/b.h': '#include "c.h"\n', 'sub/c.h': '#define OK 1\n' };
     const text = '#include <own.h>\n#include "own.h"\n#include "disk.h"\nint ok = OK + DISK;\n';
     writeFileSync('disk.h', '#define DISK 1\n');
-    const apart = await compile(text, { headers, includePaths: ['shadow'] });
+    const apart = await compile(text, { headers, includePaths: ['shadow'], flags: ['-iquote', 'shadow'] });
     expect(apart.dependencies.filter((path) => path.startsWith(cwd))).toEqual([join(cwd, 'disk.h')]);
 
     writeFileSync('shadow/disk.h', '#define DISK 1\n');

@@ -26,9 +26,10 @@ export function textRequest(text: string, variation: Variation = {}): CompileReq
   };
 }
 
-/** Both compilers, where this machine has them. */
+/** Both compilers, where this machine has them; others by a list of names in FROMSOURCE_TEST_COMPILERS. */
 export async function installedToolchains(): Promise<Toolchain[]> {
-  const searches = ['clang-22', 'gcc'].map((compiler) => discoverToolchain({ library: 'test', compiler }));
+  const names = process.env.FROMSOURCE_TEST_COMPILERS?.split(',') ?? ['clang-22', 'gcc'];
+  const searches = names.map((compiler) => discoverToolchain({ library: 'test', compiler }));
   const found = await Promise.allSettled(searches);
   return found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
