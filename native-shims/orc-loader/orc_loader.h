@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 1
+#define FS_ABI_VERSION 2
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;

@@ -8,7 +8,7 @@ import { koffi } from './koffi.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
-const ABI_VERSION = 1;
+const ABI_VERSION = 2;
 
 const BUILT_SHIM = '../../native-shims/build/libfromsource_orc.so';
 
