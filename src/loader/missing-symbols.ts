@@ -18,8 +18,11 @@ function runtimeNames(): string[] {
   return [...paths].flatMap((path) => readExports(readFileSync(path), 'dynamic').map((symbol) => symbol.name));
 }
 
-/** Near names are a courtesy: that they can't be had must not hide the failure itself. */
-function candidates(object: Uint8Array): string[] {
+/**
+ * The names that an object, and the runtime, define. They are a courtesy: that they can't be had must not hide the
+ * failure itself.
+ */
+export function knownNames(object: Uint8Array): string[] {
   try {
     return [...readExports(object, 'static').map((symbol) => symbol.name), ...runtimeNames()];
   } catch {
@@ -27,9 +30,10 @@ function candidates(object: Uint8Array): string[] {
   }
 }
 
-/** @param object - the object that failed to link; its own names are the first to be suggested. */
-export function missingSymbolsError(library: string, missing: readonly string[], object: Uint8Array): LinkError {
-  const known = candidates(object);
+/**
+ * @param known - names that might have been meant
+ */
+export function missingSymbolsError(library: string, missing: readonly string[], known: readonly string[]): LinkError {
   const shown = missing.slice(0, 10).map((name) => {
     const [near] = nearNames(name, known);
     return near === undefined ? `\`${name}\`` : `\`${name}\` (did you mean \`${near}\`?)`;

@@ -2,10 +2,11 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import PQueue from 'p-queue';
 import { LinkError } from '../errors.ts';
-import { nearNames } from '../near-names.ts';
 import { koffi } from './koffi.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
+import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
 const ABI_VERSION = 2;
@@ -131,38 +132,14 @@ function check(shim: Shim, library: string, error: Pointer): void {
     }
     const missing = shim.errorSymbols(error).split('\n');
     const candidates = shim.errorCandidates(error).split('\n');
-    throw new LinkError(library, describeMissing(library, missing, candidates), missing);
+    throw missingSymbolsError(library, missing, candidates);
   } finally {
     shim.errorDispose(error);
   }
 }
 
-function describeMissing(library: string, missing: readonly string[], candidates: readonly string[]): string {
-  const shown = missing.slice(0, 10).map((name) => {
-    const near = nearNames(name, candidates);
-    return near.length > 0 ? `${name} (did you mean ${near.join(' or ')}?)` : name;
-  });
-  const rest = missing.length - shown.length;
-  return `${library} uses what nothing defines: ${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
-}
-
 /** koffi throws at the 257th asynchronous call in flight, and libuv runs 4 of them at a time. */
-const LINKS_IN_FLIGHT = 16;
-const waiting: (() => void)[] = [];
-let inFlight = 0;
-
-async function oneOfFew<T>(run: () => Promise<T>): Promise<T> {
-  if (inFlight === LINKS_IN_FLIGHT) await new Promise<void>((resolve) => waiting.push(resolve));
-  else inFlight++;
-  try {
-    return await run();
-  } finally {
-    // The place passes to the next in line, if there is one.
-    const next = waiting.shift();
-    if (next) next();
-    else inFlight--;
-  }
-}
+const links = new PQueue({ concurrency: 16 });
 
 const opened = new Map<string, Shim>();
 
@@ -218,7 +195,7 @@ function declareShim(path: string): Shim {
     errorCandidates: library.func('fs_error_candidates', 'str', [pointer]),
     dylibCreate: library.func('fs_dylib_create', pointer, [pointer, 'str', pointer]),
     dylibAddObject: (dylib, bytes, size) =>
-      oneOfFew(
+      links.add(
         () =>
           new Promise((resolve, reject) => {
             addObject.async(dylib, bytes, size, (failure: unknown, result: Pointer) => {

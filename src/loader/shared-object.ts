@@ -9,7 +9,7 @@ import { type ExportedSymbol, readExports } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { koffi } from './koffi.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
-import { missingSymbolsError } from './missing-symbols.ts';
+import { knownNames, missingSymbolsError } from './missing-symbols.ts';
 
 const RTLD_NOW = 2;
 /** A linker that takes longer than this has hung; 100 MB objects take 2 s. */
@@ -80,7 +80,7 @@ function explainLinkerFailure({ library, object }: LinkRequest, error: Error & {
     const reason = stderr.trim().slice(0, 2000) || error.message;
     return new LinkError(library, `${library}: the linker failed: ${reason}`, [], { cause: error });
   }
-  return missingSymbolsError(library, [...missing].sort(), object);
+  return missingSymbolsError(library, [...missing].sort(), knownNames(object));
 }
 
 function open(library: string, path: string, exported: readonly ExportedSymbol[]): LoadedImage {

@@ -29,7 +29,7 @@ afterEach(async () => {
 function permissions(address: bigint): string {
   for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
     const [, from, to, mode] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(line) ?? [];
-    if (BigInt(`0x${from}`) <= address && address < BigInt(`0x${to}`)) return mode as string;
+    if (from !== undefined && BigInt(`0x${from}`) <= address && address < BigInt(`0x${to}`)) return mode as string;
   }
   return 'unmapped';
 }
