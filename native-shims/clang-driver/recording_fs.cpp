@@ -1,0 +1,118 @@
+//===- recording_fs.cpp - What a compile looked at ------------------------===//
+
+#include "recording_fs.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace llvm;
+
+namespace fromsource {
+
+namespace {
+/// Notes the content when clang takes it.
+class RecordedFile : public vfs::File {
+public:
+  RecordedFile(std::unique_ptr<vfs::File> Real, std::string Path,
+               RecordingFileSystem &FS)
+      : Real(std::move(Real)), Path(std::move(Path)), FS(&FS) {}
+
+  ErrorOr<vfs::Status> status() override { return Real->status(); }
+  ErrorOr<std::string> getName() override { return Real->getName(); }
+  std::error_code close() override { return Real->close(); }
+  ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &Name,
+                                                   int64_t FileSize,
+                                                   bool RequiresNullTerminator,
+                                                   bool IsVolatile) override {
+    auto Buffer =
+        Real->getBuffer(Name, FileSize, RequiresNullTerminator, IsVolatile);
+    ErrorOr<vfs::Status> Found = Real->status();
+    if (Buffer && Found)
+      FS->noteRead(Path, Found->getUniqueID().getFile(),
+                   (*Buffer)->getBuffer());
+    return Buffer;
+  }
+
+private:
+  std::unique_ptr<vfs::File> Real;
+  const std::string Path;
+  IntrusiveRefCntPtr<RecordingFileSystem> FS;
+};
+} // namespace
+
+RecordingFileSystem::RecordingFileSystem(StringRef Folder, DigestMemo &Memo)
+    : ProxyFileSystem(vfs::getRealFileSystem()), Folder(Folder), Memo(Memo) {}
+
+ErrorOr<vfs::Status> RecordingFileSystem::status(const Twine &Path) {
+  ErrorOr<vfs::Status> Found = getUnderlyingFS().status(Path);
+  note(Path, Found);
+  return Found;
+}
+
+bool RecordingFileSystem::exists(const Twine &Path) {
+  return bool(status(Path));
+}
+
+ErrorOr<std::unique_ptr<vfs::File>>
+RecordingFileSystem::openFileForRead(const Twine &Path) {
+  ErrorOr<std::unique_ptr<vfs::File>> Opened =
+      getUnderlyingFS().openFileForRead(Path);
+  if (!Opened) {
+    note(Path, Opened.getError());
+    return Opened;
+  }
+  note(Path, (*Opened)->status());
+  return std::make_unique<RecordedFile>(std::move(*Opened), absolute(Path),
+                                        *this);
+}
+
+vfs::directory_iterator RecordingFileSystem::dir_begin(const Twine &Dir,
+                                                       std::error_code &EC) {
+  vfs::directory_iterator Entries = getUnderlyingFS().dir_begin(Dir, EC);
+  if (EC)
+    Record.Absent.insert(absolute(Dir));
+  else
+    Record.Folders.insert(absolute(Dir));
+  return Entries;
+}
+
+std::string RecordingFileSystem::absolute(const Twine &Path) const {
+  SmallString<256> Storage;
+  StringRef Text = Path.toStringRef(Storage);
+  if (Text.starts_with("/"))
+    return Text.str();
+  while (Text.consume_front("./"))
+    Text = Text.ltrim('/');
+  return (Folder == "/" ? "/" + Text : Folder + "/" + Text).str();
+}
+
+void RecordingFileSystem::note(const Twine &Path,
+                               const ErrorOr<vfs::Status> &Found) {
+  if (!Found)
+    Record.Absent.insert(absolute(Path));
+  else if (Found->isDirectory())
+    Record.Folders.insert(absolute(Path));
+  else
+    Record.Present.insert(absolute(Path));
+}
+
+void RecordingFileSystem::noteRead(const std::string &Path, uint64_t Inode,
+                                   StringRef Content) {
+  ReadFile Now;
+  Now.Size = Content.size();
+  Now.Digest = Memo.get(Path.c_str(), Inode, Content, Now.Stamp);
+  Record.Read[Path] = Now;
+}
+
+void RecordingFileSystem::readPresent() {
+  std::set<std::string> Present = Record.Present;
+  for (const std::string &Path : Present) {
+    std::optional<FileStamp> Stamp;
+    // Devices and pipes have no content to compare, and reading may not end.
+    if (Record.Read.count(Path) || !FileStamp::of(Path.c_str()))
+      continue;
+    if (auto Opened = openFileForRead(Path))
+      (void)(*Opened)->getBuffer(Path, -1, false, false);
+  }
+}
+
+} // namespace fromsource
