@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -140,6 +141,7 @@ describe.each(toolchains)('bad source and $kind', (toolchain) => {
     expect(await failure(BOMB, { signal: controller.signal })).toBe(reason);
     const late = new AbortController();
     await compileOneShot(toolchain, textRequest(ADD, { signal: late.signal }));
+    expect(getEventListeners(late.signal, 'abort')).toEqual([]);
     late.abort(reason);
   });
 });
@@ -186,7 +188,7 @@ describe('bad compilers', () => {
   });
 
   it('does not wait for a child that left the process group and holds the pipes', async () => {
-    const error = await failure(script('escaping', 'setsid sleep 3 & exit 1'));
+    const error = await failure(script('escaping', 'setsid sleep 300 & exit 1'));
     expect(error.exitCode).toBe(1);
     for (const line of processes(sandbox)) process.kill(Number.parseInt(line, 10), 'SIGKILL');
   });
@@ -204,6 +206,16 @@ describe('bad compilers', () => {
     const unusable = script('unusable', '');
     writeFileSync(unusable.path, '\x7fELF', { mode: 0o755 });
     expect((await failure(unusable)).name).toMatch(/ToolchainError|CompileError/);
+  });
+
+  it('runs every compiler under limits of the kernel: core files, memory, processor time, size of a file', async () => {
+    const limits = { maxMemoryBytes: 2 ** 30, timeout: 10_000, maxOutputBytes: 2 ** 20 };
+    const text = (error: Error & Record<string, unknown>) => error.stderr;
+    const body = 'for limit in c v t f; do ulimit -$limit; done >&2; exit 1';
+    expect(text(await failure(script('limited', body), { limits }))).toBe('0\n1048576\n21\n2049');
+    const none = Number.POSITIVE_INFINITY;
+    const unlimited = await failure(script('limited', body), { limits: { maxMemoryBytes: none, timeout: none } });
+    expect(text(unlimited)).toMatch(/^0\n\w+\n\w+\n/);
   });
 
   it('reports a command that is too long for the system', async () => {

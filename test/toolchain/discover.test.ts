@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ToolchainError } from '../../src/errors.ts';
 import { adviceFor } from '../../src/toolchain/advice.ts';
 import { discoverToolchain } from '../../src/toolchain/discover.ts';
+import { descriptors, enterSandbox, expectNothingLeft } from '../compile/leftovers.ts';
 
 const CLANG = 'Debian clang version 19.1.7 (3)\nTarget: aarch64-unknown-linux-gnu\nThread model: posix\n';
 const GCC = 'cc (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.\n';
@@ -153,6 +154,8 @@ describe('discoverToolchain', () => {
   });
 
   it('gives up on one that hangs, with its children, and on one that prints for ever', async () => {
+    const sandbox = enterSandbox();
+    const before = descriptors();
     const path = folder('endless', { hanging: '', flooding: '' });
     writeFileSync(join(path, 'hanging'), "#!/bin/sh\ntrap '' TERM\nsleep 1000 &\nsleep 1000\n", { mode: 0o755 });
     writeFileSync(join(path, 'flooding'), '#!/bin/sh\nexec cat /dev/zero\n', { mode: 0o755 });
@@ -160,6 +163,8 @@ describe('discoverToolchain', () => {
     expect(flooding.message).toContain('with more than 64 KiB');
     const hanging = await failure({ library: 'vec', compiler: join(path, 'hanging') });
     expect(hanging.message).toContain('it did not answer --version within 10 s');
+    await expectNothingLeft(sandbox, before);
+    sandbox.remove();
   });
 });
 
