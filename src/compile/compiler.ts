@@ -16,9 +16,13 @@ export type CompileInput =
     }
   | { readonly kind: 'file'; readonly path: string };
 
-/** Bounds on one compile. A compile that goes over one is ended, with all its processes, within 2 s. */
+/**
+ * Bounds on one compile. A compile that goes over one is ended, with all its processes, within 2 s.
+ *
+ * `Infinity` lifts a bound.
+ */
 export interface CompileLimits {
-  /** Wall time in milliseconds. */
+  /** Wall time in milliseconds, from the start of the compiler. */
   readonly timeout: number;
   /** Bytes of the object. */
   readonly maxOutputBytes: number;
@@ -47,6 +51,11 @@ export interface CompileResult {
   readonly object: Uint8Array;
   /** Warnings and remarks. */
   readonly diagnostics: readonly Diagnostic[];
-  /** Absolute paths of every file that was read, the source file included; in-memory headers are not among them. */
+  /**
+   * Absolute paths of every file that was read, the source file included; in-memory headers are not among them.
+   *
+   * Complete for `#include`, `#embed` and files that `__has_include` found. Files that the assembler reads (`.incbin`)
+   * or that a flag names as data (`-fprofile-use=`) are missing, and so are names with a newline.
+   */
   readonly dependencies: readonly string[];
 }

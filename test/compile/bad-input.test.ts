@@ -188,7 +188,7 @@ describe('bad compilers', () => {
   });
 
   it('does not wait for a child that left the process group and holds the pipes', async () => {
-    const error = await failure(script('escaping', 'setsid sleep 300 & exit 1'));
+    const error = await failure(script('escaping', 'setsid sleep 300 & sleep 0.3; exit 1'));
     expect(error.exitCode).toBe(1);
     for (const line of processes(sandbox)) process.kill(Number.parseInt(line, 10), 'SIGKILL');
   });
