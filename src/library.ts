@@ -4,7 +4,14 @@ import { EventEmitter } from 'node:events';
 import { type BoundFunction, FunctionSlot, readVariable, writeVariable } from './bindings/bind.ts';
 import { parsePrototype, parseVariable } from './bindings/prototype.ts';
 import type { FunctionOf, VariableOf } from './bindings/prototype-types.ts';
-import { BindingError, CompileError, type Diagnostic, DisposedError, ReloadError, SymbolNotFoundError } from './errors.ts';
+import {
+  BindingError,
+  CompileError,
+  type Diagnostic,
+  DisposedError,
+  ReloadError,
+  SymbolNotFoundError,
+} from './errors.ts';
 import { type Build, Generation, type Timings } from './generation.ts';
 import type { SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';

@@ -5,6 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { compile } from './compile/queue.ts';
+import { startAhead } from './compile/resident.ts';
 import type { Build } from './generation.ts';
 import { SourceLibrary } from './library.ts';
 import { selectLoader } from './loader/select.ts';
@@ -18,6 +19,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   const library = spec.name;
   spec.signal?.throwIfAborted();
   const toolchain = await discoverToolchain({ library, compiler: spec.compiler });
+  startAhead(toolchain);
   // Before the compile, so that a loader that was asked for and can't be had is known at once.
   const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
   const found = performance.now();

@@ -2,20 +2,17 @@
 
 import { checkRelocatable } from '../elf.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
-import { formatDiagnostics } from './code-frame.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest, CompileResult } from './compiler.ts';
 import { parseDependencyRule, splitRuleAndObject } from './dependencies.ts';
-import { nameDiagnostics, parseDiagnostics } from './diagnostics.ts';
 import { compilerEnvironment } from './environment.ts';
-import { failureOf, limitError, signalOf, startFailure } from './failure.ts';
+import { limitError, startFailure } from './failure.ts';
 import { checkFlags } from './flags.ts';
 import { createHeaderFolder, isShadowed } from './header-folder.ts';
+import { fileOf, readOutcome } from './outcome.ts';
 import { runProcess } from './run-process.ts';
 import { createSeekableOutputs } from './seekable-outputs.ts';
-import { type CompilePlaces, nameOf, readSources } from './sources.ts';
-
-const MAX_KEPT_STDERR = 64 * 1024;
+import { type CompilePlaces, nameOf } from './sources.ts';
 
 /**
  * One compile in one process.
@@ -57,27 +54,14 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     throw request.signal?.aborted ? error : startFailure(library, toolchain.path, error);
   });
 
-  const file = input.kind === 'text' ? input.displayName : input.path;
-  if (outcome.overLimit !== null) throw limitError(library, file, outcome.overLimit, limits);
-  const { diagnostics: raw, rest } = parseDiagnostics(toolchain.kind, outcome.stderr);
-  const sources = await readSources(raw, input, places);
-  const diagnostics = nameDiagnostics(raw, sources);
-  const fail = (reason: string | null) => {
-    const signal = signalOf(outcome.exitCode, outcome.signal, outcome.stderr);
-    const stderr = rest.slice(0, MAX_KEPT_STDERR);
-    const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal');
-    const lines = new Map([...sources.values()].map((source) => [source.name, source.lines]));
-    const frames = formatDiagnostics(errors, lines);
-    const { exitCode } = outcome;
-    return failureOf({ library, file, frames, limits, reason, diagnostics, command, exitCode, signal, stderr });
-  };
-  if (outcome.exitCode !== 0) throw fail(null);
+  const { diagnostics, failure } = await readOutcome(toolchain.kind, request, command, places, outcome);
+  if (outcome.exitCode !== 0) throw failure(null);
 
   const { rule, object } =
     outputs === null ? splitRuleAndObject(outcome.stdout) : await outputs.read(limits.maxOutputBytes);
-  if (object.length > limits.maxOutputBytes) throw limitError(library, file, 'maxOutputBytes', limits);
+  if (object.length > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
   const wrong = checkRelocatable(object);
-  if (wrong !== null) throw fail(`what it made can't be used: ${wrong}`);
+  if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
   const dependencies = parseDependencyRule(rule).map((name) => nameOf(name, places));
   return {
     object,

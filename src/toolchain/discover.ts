@@ -6,6 +6,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { ToolchainError } from '../errors.ts';
 import { installAdvice } from './advice.ts';
 import { identify } from './identify.ts';
+import { findResident } from './resident.ts';
 
 export type ToolchainKind = 'clang' | 'gcc';
 
@@ -19,6 +20,8 @@ export interface Toolchain {
   readonly major: number;
   /** The target triple, such as `x86_64-pc-linux-gnu`. */
   readonly target: string;
+  /** Path of the resident driver that compiles in this compiler's place, or null. */
+  readonly resident: string | null;
 }
 
 /** Whom the search is for, and a compiler that is to be used instead of searching. */
@@ -36,7 +39,8 @@ const PREFERRED = 'clang-22';
 const known = new Map<string, Promise<Toolchain>>();
 
 /**
- * The compiler to use: the one asked for, else `$FROMSOURCE_COMPILER`, else the best on PATH.
+ * The compiler to use: the one asked for, else `$FROMSOURCE_COMPILER`, else the resident driver with its clang, else the
+ * best on PATH.
  *
  * A compiler is started once per process and file identity (device, inode, size, modification time), so an upgraded
  * compiler is noticed and an unchanged one costs a `stat`. Failures are tried again on the next call.
@@ -49,6 +53,8 @@ export async function discoverToolchain(query: ToolchainQuery): Promise<Toolchai
   const fromEnvironment = process.env.FROMSOURCE_COMPILER;
   if (query.compiler !== undefined) return await useNamed(query.library, query.compiler, 'the option `compiler`');
   if (fromEnvironment) return await useNamed(query.library, fromEnvironment, 'FROMSOURCE_COMPILER');
+  const resident = findResident();
+  if (resident !== null) return resident;
   return await searchPath(query.library);
 }
 

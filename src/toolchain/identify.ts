@@ -21,14 +21,14 @@ export async function identify(path: string): Promise<Toolchain> {
   if (clang !== null) {
     const target = /^Target: (\S+)/m.exec(text)?.[1];
     if (target === undefined) throw new Error('it answers as clang, but names no target');
-    return { kind: 'clang', path, version: `${clang[1]}${clang[2]}`, major: Number(clang[1]), target };
+    return { kind: 'clang', path, version: `${clang[1]}${clang[2]}`, major: Number(clang[1]), target, resident: null };
   }
   // `gcc (Debian 12.2.0-14) 12.2.0`: the parentheses hold the packager's words, which may look like a version.
   const gcc = /^\S+ \(.*\) (\d+)((?:\.\d+)+)/.exec(text);
   if (gcc !== null && text.includes('Free Software Foundation')) {
     const target = (await ask(path, '-dumpmachine')).trim();
     if (!/^[\w.]+(-[\w.]+)+$/.test(target)) throw new Error('it answers as gcc, but names no target');
-    return { kind: 'gcc', path, version: `${gcc[1]}${gcc[2]}`, major: Number(gcc[1]), target };
+    return { kind: 'gcc', path, version: `${gcc[1]}${gcc[2]}`, major: Number(gcc[1]), target, resident: null };
   }
   throw new Error(`it is neither clang nor gcc: ${path} --version printed ${JSON.stringify(text.slice(0, 120))}`);
 }

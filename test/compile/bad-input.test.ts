@@ -151,7 +151,7 @@ describe('bad compilers', () => {
   function script(name: string, body: string): Toolchain {
     const path = join(sandbox.cwd, name);
     writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
-    return { kind: 'clang', path, version: '22.1.8', major: 22, target: 'x86_64-pc-linux-gnu' };
+    return { kind: 'clang', path, version: '22.1.8', major: 22, target: 'x86_64-pc-linux-gnu', resident: null };
   }
   const failure = (toolchain: Toolchain, variation: Parameters<typeof textRequest>[1] = {}) =>
     rejectionOf(compileOneShot(toolchain, textRequest(ADD, variation)));

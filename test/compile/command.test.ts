@@ -4,8 +4,22 @@ import type { CompilePlaces } from '../../src/compile/sources.ts';
 import type { Toolchain } from '../../src/toolchain/discover.ts';
 import { textRequest } from './requests.ts';
 
-const clang: Toolchain = { kind: 'clang', path: '/c/clang', version: '22.1.8', major: 22, target: 'x86_64-linux-gnu' };
-const gcc: Toolchain = { kind: 'gcc', path: '/c/gcc', version: '12.2.0', major: 12, target: 'x86_64-linux-gnu' };
+const clang: Toolchain = {
+  kind: 'clang',
+  path: '/c/clang',
+  version: '22.1.8',
+  major: 22,
+  target: 'x86_64-linux-gnu',
+  resident: null,
+};
+const gcc: Toolchain = {
+  kind: 'gcc',
+  path: '/c/gcc',
+  version: '12.2.0',
+  major: 12,
+  target: 'x86_64-linux-gnu',
+  resident: null,
+};
 const places: CompilePlaces = { callerFolder: '/work', runFolder: '/work', headerFolder: null };
 const stdout = { object: '-', rule: '-' };
 const make = (toolchain: Toolchain, variation: Parameters<typeof textRequest>[1] = {}, where = places) =>

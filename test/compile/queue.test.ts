@@ -18,7 +18,7 @@ beforeAll(async () => {
   const path = join(sandbox.cwd, 'slow');
   // Counts its starts by the files that it leaves.
   writeFileSync(path, '#!/bin/sh\n: > started.$$\nsleep 1000\n', { mode: 0o755 });
-  slow = { kind: 'clang', path, version: '22.1.8', major: 22, target: 'x86_64-pc-linux-gnu' };
+  slow = { kind: 'clang', path, version: '22.1.8', major: 22, target: 'x86_64-pc-linux-gnu', resident: null };
   const [toolchain] = await installedToolchains();
   if (toolchain !== undefined) await compile(toolchain, textRequest('int x;\n'));
 });

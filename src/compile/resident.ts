@@ -1,0 +1,137 @@
+/** Compiles in a driver that stays alive and holds clang in memory. */
+
+import { createHash } from 'node:crypto';
+import { checkRelocatable } from '../elf.ts';
+import type { Toolchain } from '../toolchain/discover.ts';
+import { compilerArguments } from './command.ts';
+import type { CompileRequest, CompileResult } from './compiler.ts';
+import { DriverPool, DriverTimeout } from './driver-pool.ts';
+import { DriverCrash, DriverFailure } from './driver-process.ts';
+import { limitError } from './failure.ts';
+import { checkFlags } from './flags.ts';
+import { checkHeaderNames, isShadowed } from './header-folder.ts';
+import { fileOf, type Outcome, readOutcome } from './outcome.ts';
+import type { Packet, ResultMessage } from './protocol.ts';
+import type { CompilePlaces } from './sources.ts';
+
+/** Where in-memory headers are, for a driver: a folder that no file system has. */
+const HEADER_FOLDER = '/fromsource-headers';
+const STDOUT = { object: '-', rule: '-' };
+
+const pools = new Map<string, DriverPool>();
+/** Drivers that can't be started; each was warned of once. */
+const unusable = new Set<string>();
+
+function poolOf(driver: string): DriverPool {
+  let pool = pools.get(driver);
+  if (pool === undefined) {
+    pool = new DriverPool(driver);
+    pools.set(driver, pool);
+  }
+  return pool;
+}
+
+/** Starts a driver, so that it is ready by the time that the first request has been put together. */
+export function startAhead(toolchain: Toolchain): void {
+  const { resident } = toolchain;
+  if (resident !== null && !unusable.has(resident)) poolOf(resident).startAhead();
+}
+
+/**
+ * One compile in a resident driver; null when the one-shot compiler must do it: the command needs what would change
+ * the driver for later requests, or the driver is of no use, which is warned of once.
+ *
+ * Throws as {@link compileOneShot} does.
+ */
+export async function compileResident(toolchain: Toolchain, request: CompileRequest): Promise<CompileResult | null> {
+  const driver = toolchain.resident;
+  if (driver === null || unusable.has(driver) || request.unsafeFlags) return null;
+  request.signal?.throwIfAborted();
+  checkFlags(request);
+  const { input } = request;
+  const cwd = process.cwd();
+  const headers = input.kind === 'text' ? Object.entries(input.headers) : [];
+  checkHeaderNames(headers.map(([name]) => name));
+  // The one-shot compiler has a folder to run in that turns this order round.
+  if (input.kind === 'text' && isShadowed(input.headers, cwd)) return null;
+
+  const headerFolder = headers.length > 0 ? HEADER_FOLDER : null;
+  const places: CompilePlaces = { callerFolder: cwd, headerFolder, runFolder: cwd };
+  const command = [toolchain.path, ...compilerArguments(toolchain, request, places, STDOUT)];
+  const texts = [...headers.map(([, text]) => text), ...(input.kind === 'text' ? [input.text] : [])];
+  const answer = await ask(driver, request, {
+    message: {
+      command,
+      folder: cwd,
+      stdin: input.kind === 'text' ? headers.length : null,
+      files: headers.map(([name], attachment) => ({ path: `${HEADER_FOLDER}/${name}`, attachment })),
+      outputs: ['object'],
+      passes: null,
+      preamble: true,
+      maxMemoryBytes: request.limits.maxMemoryBytes,
+    },
+    attachments: texts.map((text) => Buffer.from(text)),
+    prefix: input.kind === 'text' ? prefixOf(command, input.text) : null,
+    limits: request.limits,
+    signal: request.signal,
+  });
+  return answer === null ? null : await conclude(request, command, places, answer);
+}
+
+/** The driver's answer, the signal that clang crashed with, or null when the driver is of no use. */
+async function ask(
+  driver: string,
+  request: CompileRequest,
+  sent: Parameters<DriverPool['run']>[0],
+): Promise<Packet<ResultMessage> | NodeJS.Signals | null> {
+  try {
+    return await poolOf(driver).run(sent);
+  } catch (error) {
+    if (error instanceof DriverCrash) return error.signal;
+    if (error instanceof DriverTimeout) throw limitError(request.library, fileOf(request), 'timeout', request.limits);
+    if (!(error instanceof DriverFailure)) throw error;
+    if (!unusable.has(driver)) {
+      unusable.add(driver);
+      process.emitWarning(
+        `fromsource: the resident compiler ${driver} can't be used: ${error.message}. Each compile starts a process ` +
+          'now, which takes 20 ms and more; `npm run setup` builds it anew',
+        { code: 'FROMSOURCE_NO_RESIDENT_COMPILER' },
+      );
+    }
+    return null;
+  }
+}
+
+async function conclude(
+  request: CompileRequest,
+  command: readonly string[],
+  places: CompilePlaces,
+  answer: Packet<ResultMessage> | NodeJS.Signals,
+): Promise<CompileResult | null> {
+  if (typeof answer === 'string') {
+    const crashed: Outcome = { exitCode: null, signal: answer, stderr: '', overLimit: null };
+    throw (await readOutcome('clang', request, command, places, crashed)).failure(null);
+  }
+  const { message, attachments } = answer;
+  if (message.status === 'unsupported') return null;
+  const { limits, library } = request;
+  if (message.status === 'memory') throw limitError(library, fileOf(request), 'maxMemoryBytes', limits);
+  const exitCode = message.status === 'ok' ? 0 : 1;
+  const stderr = Buffer.from(attachments[message.stderr] ?? []).toString('utf8');
+  const outcome: Outcome = { exitCode, signal: null, stderr, overLimit: null };
+  const { diagnostics, failure } = await readOutcome('clang', request, command, places, outcome);
+  if (exitCode !== 0) throw failure(null);
+
+  const object = attachments[message.outputs.object ?? -1] ?? new Uint8Array();
+  if (object.byteLength > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
+  const wrong = checkRelocatable(object);
+  if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
+  return { object, diagnostics, dependencies: message.read.map(({ path }) => path) };
+}
+
+/** What a driver keeps parsed ends with the last `#include` at the top; the same text in the same command is the same. */
+function prefixOf(command: readonly string[], text: string): string | null {
+  const last = text.lastIndexOf('#include', 64 * 1024);
+  if (last < 0) return null;
+  return createHash('sha1').update(command.join('\0')).update('\0').update(text.slice(0, last)).digest('base64');
+}
