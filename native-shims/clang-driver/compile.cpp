@@ -31,6 +31,11 @@ layered(IntrusiveRefCntPtr<vfs::FileSystem> Disk,
   return Both;
 }
 
+static void merge(const FileRecord &From, FileRecord &To) {
+  To.Read.insert(From.Read.begin(), From.Read.end());
+  To.Absent.insert(From.Absent.begin(), From.Absent.end());
+}
+
 static void report(const FileRecord &Record, Answer &To) {
   for (const auto &[Path, File] : Record.Read)
     To.Read.push_back({Path, File.Size, toHex(File.Digest, true)});
@@ -61,7 +66,7 @@ void Compiler::serve(const CompileMessage &Message) {
   auto Start = std::chrono::steady_clock::now();
   Answer Result;
   {
-    RequestGuard Guard(Message.Id, Message.MaxMemoryBytes, Result.Stderr);
+    RequestGuard Guard(Message.Id, Message.MaxMemoryBytes);
     run(Message, Result);
   }
   measure(Result);
@@ -88,16 +93,15 @@ void Compiler::run(const CompileMessage &Message, Answer &Result) {
     return;
 
   auto Disk = makeIntrusiveRefCnt<RecordingFileSystem>(Message.Folder, Memo);
-  auto FS = layered(Disk, Message);
   for (OutputKind Kind : Message.Outputs) {
-    To.setStdin(Message.Stdin.value_or(""));
     // Each output is a compile of its own, so that it is exactly what clang
     // makes with the flag for it; the first one says it all.
-    std::string Again;
-    bool IsFirst = Kind == Message.Outputs.front();
+    std::string Text;
     Bytes Made;
-    if (!compileSource(*What, Kind, FS, IsFirst ? Result.Stderr : Again,
-                       Result.Times, Made)) {
+    bool Succeeded = compileOne(*What, Message, Kind, Disk, Result, Text, Made);
+    if (Kind == Message.Outputs.front())
+      Result.Stderr += Text;
+    if (!Succeeded) {
       Result.Outputs.clear();
       break;
     }
@@ -108,6 +112,41 @@ void Compiler::run(const CompileMessage &Message, Answer &Result) {
   Disk->readPresent();
   report(Disk->Record, Result);
   reportPrecompiled(What->Probed, Result);
+}
+
+bool Compiler::compileOne(const Job &What, const CompileMessage &Message,
+                          OutputKind Kind,
+                          IntrusiveRefCntPtr<RecordingFileSystem> Disk,
+                          Answer &Result, std::string &Text, Bytes &Made) {
+  StringRef Source = Message.Stdin.value_or("");
+  auto Layered = [&](IntrusiveRefCntPtr<vfs::FileSystem> Below) {
+    return layered(std::move(Below), Message);
+  };
+  const Preamble *Prefix = Preambles.get(
+      What, Message, Layered, [this](StringRef T) { To.setStdin(T); },
+      Result.Preamble);
+  if (Prefix) {
+    To.setStdin(Source);
+    SourceResult Quick =
+        compileSource(What, Kind, Layered(Disk), Prefix, Source, Result.Times);
+    // The little that was read besides says the same when it is read again.
+    merge(Prefix->Record, Disk->Record);
+    if (Quick.Succeeded && !Quick.IsDoubtful) {
+      Text = std::move(Quick.Text);
+      Made = std::move(Quick.Output);
+      return true;
+    }
+    if (Quick.IsPreambleBad)
+      Preambles.drop(Prefix);
+    Result.Preamble = PreambleUse::None;
+    Disk->Record = FileRecord();
+  }
+  To.setStdin(Source);
+  SourceResult Plain =
+      compileSource(What, Kind, Layered(Disk), nullptr, Source, Result.Times);
+  Text = std::move(Plain.Text);
+  Made = std::move(Plain.Output);
+  return Plain.Succeeded;
 }
 
 } // namespace fromsource

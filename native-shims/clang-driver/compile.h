@@ -4,6 +4,8 @@
 #define FROMSOURCE_COMPILE_H
 
 #include "job.h"
+#include "memory_output.h"
+#include "preamble.h"
 #include "protocol.h"
 
 namespace fromsource {
@@ -14,17 +16,22 @@ class Channel;
 /// requests can make them faster, and nothing else.
 class Compiler {
 public:
-  explicit Compiler(Channel &To) : To(To), Jobs(Memo) {}
+  explicit Compiler(Channel &To) : To(To), Jobs(Memo), Preambles(Memo) {}
 
   /// Answers the request, or ends the process with the reason as its answer.
   void serve(const CompileMessage &Message);
 
 private:
   void run(const CompileMessage &Message, Answer &Result);
+  bool compileOne(const Job &What, const CompileMessage &Message,
+                  OutputKind Kind,
+                  llvm::IntrusiveRefCntPtr<RecordingFileSystem> Disk,
+                  Answer &Result, std::string &Text, Bytes &Made);
 
   Channel &To;
   DigestMemo Memo;
   JobCache Jobs;
+  PreambleCache Preambles;
 };
 
 } // namespace fromsource

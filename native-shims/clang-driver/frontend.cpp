@@ -1,12 +1,19 @@
 //===- frontend.cpp - C and C++ in, an object or IR out -------------------===//
 
 #include "frontend.h"
+#include "guard.h"
 #include "phases.h"
+#include "pragma_watch.h"
+#include "preamble.h"
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/TextDiagnosticBuffer.h"
 #include "clang/Frontend/TextDiagnosticPrinter.h"
+#include "clang/Lex/PPCallbacks.h"
+#include "clang/Lex/Preprocessor.h"
+#include "clang/Lex/PreprocessorOptions.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace clang;
@@ -14,46 +21,116 @@ using namespace llvm;
 
 namespace fromsource {
 
-static std::unique_ptr<CodeGenAction> actionFor(OutputKind Kind) {
+namespace {
+/// With a watch on the pragmas behind a preamble.
+template <typename Action> class Watched : public Action {
+public:
+  explicit Watched(PragmaWatch *Watch) : Watch(Watch) {}
+
+protected:
+  bool BeginSourceFileAction(CompilerInstance &CI) override {
+    if (Watch)
+      CI.getPreprocessor().addPPCallbacks(
+          Watch->callbacks(CI.getSourceManager()));
+    return Action::BeginSourceFileAction(CI);
+  }
+
+private:
+  PragmaWatch *const Watch;
+};
+} // namespace
+
+static std::unique_ptr<FrontendAction> actionFor(OutputKind Kind,
+                                                 PragmaWatch *Watch) {
   switch (Kind) {
   case OutputKind::Object:
-    return std::make_unique<EmitObjAction>();
+    return std::make_unique<Watched<EmitObjAction>>(Watch);
   case OutputKind::Bitcode:
-    return std::make_unique<EmitBCAction>();
+    return std::make_unique<Watched<EmitBCAction>>(Watch);
   case OutputKind::IR:
-    return std::make_unique<EmitLLVMAction>();
+    return std::make_unique<Watched<EmitLLVMAction>>(Watch);
   }
   return nullptr;
 }
 
-bool compileSource(const Job &What, OutputKind Kind,
-                   IntrusiveRefCntPtr<vfs::FileSystem> FS, std::string &Text,
-                   PhaseTimes &Times, Bytes &Output) {
+namespace {
+/// Prints, and notices what a preamble can change. A place in the prefix is
+/// printed under another name; an error may come with a guess at what was
+/// meant, and the names of the prefix are guessed in another order.
+class Printer : public TextDiagnosticPrinter {
+public:
+  Printer(raw_ostream &To, DiagnosticOptions &Options, SourceResult &Result)
+      : TextDiagnosticPrinter(To, Options), Result(Result) {}
+
+  void HandleDiagnostic(DiagnosticsEngine::Level Level,
+                        const Diagnostic &Info) override {
+    SourceLocation Where = Info.getLocation();
+    bool IsPlaced = Info.hasSourceManager() && Where.isValid();
+    if (Level >= DiagnosticsEngine::Error || !IsPlaced ||
+        isInPrefix(Where, Info.getSourceManager()))
+      Result.IsDoubtful = true;
+    if (Level >= DiagnosticsEngine::Error && !IsPlaced)
+      Result.IsPreambleBad = true;
+    TextDiagnosticPrinter::HandleDiagnostic(Level, Info);
+  }
+
+private:
+  /// Also when only a macro of the prefix is involved.
+  static bool isInPrefix(SourceLocation Where, const SourceManager &Sources) {
+    for (; Where.isMacroID(); Where = Sources.getImmediateMacroCallerLoc(Where))
+      if (Sources.isLoadedSourceLocation(Where) ||
+          Sources.isLoadedSourceLocation(Sources.getSpellingLoc(Where)))
+        return true;
+    return Sources.isLoadedSourceLocation(Where);
+  }
+
+  SourceResult &Result;
+};
+} // namespace
+
+SourceResult compileSource(const Job &What, OutputKind Kind,
+                           IntrusiveRefCntPtr<vfs::FileSystem> FS,
+                           const Preamble *Prefix, StringRef Source,
+                           PhaseTimes &Times) {
   auto Invocation = std::make_shared<CompilerInvocation>(*What.Invocation);
   Phases Clock;
   Clock.watch(Invocation->getCodeGenOpts());
   // As the driver asks for with `-emit-llvm -c`.
   Invocation->getCodeGenOpts().EmitLLVMUseLists = Kind == OutputKind::Bitcode;
+  std::unique_ptr<MemoryBuffer> Main;
+  if (Prefix) {
+    Main = MemoryBuffer::getMemBuffer(Source, "-", false);
+    Invocation->getPreprocessorOpts().RetainRemappedFileBuffers = true;
+    Prefix->Parsed->AddImplicitPreamble(*Invocation, FS, Main.get());
+    // Its source is its stdin all the same.
+    Invocation->getPreprocessorOpts().clearRemappedFiles();
+  }
 
-  raw_string_ostream Printed(Text);
+  PragmaWatch Watch;
+  SourceResult Result;
+  RequestGuard::setPrinted(&What.Text, &Result.Text);
+  raw_string_ostream Printed(Result.Text);
   auto Kept = std::make_shared<Bytes>();
-  bool Succeeded = false;
   {
     CompilerInstance Clang(std::move(Invocation));
     Clang.setVerboseOutputStream(Printed);
     Clang.setVirtualFileSystem(FS);
     Clang.createDiagnostics(
-        new TextDiagnosticPrinter(Printed, Clang.getDiagnosticOpts()));
+        new Printer(Printed, Clang.getDiagnosticOpts(), Result));
     Clang.setOutputManager(makeIntrusiveRefCnt<MemoryOutput>(Kept));
     What.Early->FlushDiagnostics(Clang.getDiagnostics());
     if (!What.Failed && !Clang.getDiagnostics().hasErrorOccurred())
-      Succeeded = Clang.ExecuteAction(*actionFor(Kind));
+      Result.Succeeded =
+          Clang.ExecuteAction(*actionFor(Kind, Prefix ? &Watch : nullptr));
   }
+  RequestGuard::setPrinted(&What.Text, nullptr);
   Clock.addTo(Times);
   // A compile that failed late can leave a whole object.
-  if (Succeeded)
-    Output = std::move(*Kept);
-  return Succeeded;
+  if (Result.Succeeded)
+    Result.Output = std::move(*Kept);
+  if (!Result.Succeeded || Watch.undoesForeign())
+    Result.IsDoubtful = true;
+  return Result;
 }
 
 } // namespace fromsource

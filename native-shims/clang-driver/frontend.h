@@ -10,11 +10,27 @@
 
 namespace fromsource {
 
-/// Compiles as `clang -cc1` would. `Text` gets what that prints. `Times` are
-/// added to. False when it failed, and then the output is not to be used.
-bool compileSource(const Job &What, OutputKind Kind,
-                   llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> FS,
-                   std::string &Text, PhaseTimes &Times, Bytes &Output);
+struct Preamble;
+
+/// How a compile of a source ended.
+struct SourceResult {
+  /// When not, the output is not to be used.
+  bool Succeeded = false;
+  /// Of a compile with a preamble: what was printed may not be what a compile
+  /// without one prints.
+  bool IsDoubtful = false;
+  /// Of a compile with a preamble: it could not be read.
+  bool IsPreambleBad = false;
+  std::string Text;
+  Bytes Output;
+};
+
+/// Compiles as `clang -cc1` would, or with the prefix of `Source` taken from
+/// `Prefix`, when that is not null. `Times` are added to.
+SourceResult compileSource(const Job &What, OutputKind Kind,
+                           llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> FS,
+                           const Preamble *Prefix, llvm::StringRef Source,
+                           PhaseTimes &Times);
 
 } // namespace fromsource
 

@@ -35,7 +35,7 @@ static constexpr Crash Crashes[] = {
 struct LastWords {
   int64_t Id = 0;
   std::string Memory;
-  const std::string *Text = nullptr;
+  const std::string *Printed[2] = {nullptr, nullptr};
 };
 
 static LastWords Words;
@@ -75,7 +75,9 @@ static void onFatalError(void *, const char *Reason, bool) {
   if (!Answerable.exchange(false))
     _exit(1);
   Answer Last;
-  Last.Stderr = *Words.Text + "fatal error: error in backend: " + Reason + "\n";
+  for (const std::string *Text : Words.Printed)
+    Last.Stderr += Text ? *Text : "";
+  Last.Stderr += std::string("fatal error: error in backend: ") + Reason + "\n";
   EncodedFrame Frame = encodeAnswer(Words.Id, Last);
   say(Frame.Head.data(), Frame.Head.size());
   say(Last.Stderr.data(), Last.Stderr.size());
@@ -114,10 +116,8 @@ static void limitAddressSpace(rlim_t Bytes) {
   setrlimit(RLIMIT_AS, &Limit);
 }
 
-RequestGuard::RequestGuard(int64_t Id, uint64_t MaxBytes,
-                           const std::string &Text) {
+RequestGuard::RequestGuard(int64_t Id, uint64_t MaxBytes) {
   Words.Id = Id;
-  Words.Text = &Text;
   Answer NoMemory;
   NoMemory.Status = Status::Memory;
   NoMemory.Reason = "the compile needs more memory than its limit";
@@ -129,8 +129,15 @@ RequestGuard::RequestGuard(int64_t Id, uint64_t MaxBytes,
     limitAddressSpace(MemoryUse::now().Mapped + MaxBytes);
 }
 
+void RequestGuard::setPrinted(const std::string *Driver,
+                              const std::string *Compile) {
+  Words.Printed[0] = Driver;
+  Words.Printed[1] = Compile;
+}
+
 RequestGuard::~RequestGuard() {
   Answerable = false;
+  setPrinted(nullptr, nullptr);
   limitAddressSpace(InitialLimit.rlim_cur);
 }
 

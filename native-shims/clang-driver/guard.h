@@ -23,9 +23,12 @@ void guardThisThread();
 class RequestGuard {
 public:
   /// `MaxBytes` more address space may be used than is now; 0 for no limit.
-  /// `Text` is what was printed so far, for the answer to a fatal error.
-  RequestGuard(int64_t Id, uint64_t MaxBytes, const std::string &Text);
+  RequestGuard(int64_t Id, uint64_t MaxBytes);
   ~RequestGuard();
+
+  /// What was printed so far, for the answer to a fatal error: the driver's
+  /// words and, while it runs, the compile's. The latter may be null.
+  static void setPrinted(const std::string *Driver, const std::string *Compile);
 };
 
 /// Bytes that are mapped, and that are in memory.

@@ -1,0 +1,213 @@
+//===- preamble.cpp - Headers parsed once ---------------------------------===//
+
+#include "preamble.h"
+#include "pragma_watch.h"
+#include "clang/Basic/DiagnosticLex.h"
+#include "clang/Basic/DiagnosticOptions.h"
+#include "clang/Frontend/CompilerInstance.h"
+#include "clang/Frontend/CompilerInvocation.h"
+#include "clang/Frontend/FrontendOptions.h"
+#include "clang/Lex/PPCallbacks.h"
+#include "clang/Lex/PreprocessorOptions.h"
+#include "clang/Serialization/PCHContainerOperations.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <unistd.h>
+
+using namespace clang;
+using namespace llvm;
+
+namespace fromsource {
+
+/// A larger source takes its time by itself.
+static constexpr size_t MaxSource = 64 << 10;
+static constexpr size_t MaxPreambles = 8;
+static constexpr size_t MaxBytes = 64 << 20;
+
+static bool warnsOfUnusedMacros(const CompilerInvocation &I) {
+  DiagnosticOptions Options = I.getDiagnosticOpts();
+  IgnoringDiagConsumer None;
+  DiagnosticsEngine Diags(DiagnosticIDs::create(), Options, &None,
+                          /*ShouldOwnClient=*/false);
+  ProcessWarningOptions(Diags, Options, *vfs::getRealFileSystem(),
+                        /*ReportDiags=*/false);
+  return !Diags.isIgnored(diag::pp_macro_not_used, SourceLocation());
+}
+
+static bool mayBeKept(const Job &What) {
+  const CompilerInvocation &I = *What.Invocation;
+  const FrontendInputFile &Input = I.getFrontendOpts().Inputs[0];
+  InputKind Kind = Input.getKind();
+  const LangOptions &L = I.getLangOpts();
+  const CodeGenOptions &C = I.getCodeGenOpts();
+  bool IsSource = Kind.getFormat() == InputKind::Source &&
+                  !Kind.isPreprocessed() && !Kind.isHeader() &&
+                  (Kind.getLanguage() == Language::C ||
+                   Kind.getLanguage() == Language::CXX);
+  return IsSource && Input.getFile() == "-" && What.Arguments.size() > 0 &&
+         C.getDebugInfo() == llvm::codegenoptions::NoDebugInfo &&
+         !C.hasProfileInstr() && !C.CoverageMapping && L.Sanitize.empty() &&
+         !L.OpenMP && !L.XRayInstrument && !warnsOfUnusedMacros(I);
+}
+
+/// The prefix, when there is something to gain from it.
+static std::optional<PreambleBounds> boundsOf(const Job &What,
+                                              StringRef Source) {
+  if (Source.size() > MaxSource || !mayBeKept(What))
+    return std::nullopt;
+  PreambleBounds Bounds = ComputePreambleBounds(
+      What.Invocation->getLangOpts(), MemoryBufferRef(Source, "-"), 0);
+  StringRef Prefix = Source.take_front(Bounds.Size);
+  // The directives of modules and pragmas end what they are in differently;
+  // such prefixes are rare.
+  if (!Prefix.contains("include") || Prefix.contains("pragma") ||
+      Prefix.contains("_Pragma") || Prefix.contains("import") ||
+      Source.contains("module"))
+    return std::nullopt;
+  return Bounds;
+}
+
+static std::string keyOf(const Job &What, const CompileMessage &Message,
+                         StringRef Prefix, bool EndsAtStartOfLine) {
+  std::string Key;
+  auto Add = [&Key](StringRef Part) {
+    Key += utostr(Part.size());
+    (Key += ':') += Part;
+  };
+  Add(Message.Folder);
+  Add(What.Program);
+  Add(join(What.Arguments, StringRef("\0", 1)));
+  Add(EndsAtStartOfLine ? "1" : "0");
+  Add(Prefix);
+  for (const auto &[Path, Text] : Message.Files) {
+    Add(Path);
+    Add(toHex(digestOf(Text)));
+  }
+  return Key;
+}
+
+static bool isUnchanged(FileRecord &Record, DigestMemo &Memo) {
+  for (auto &[Path, File] : Record.Read) {
+    if (File.Stamp) {
+      if (FileStamp::of(Path.c_str()) != File.Stamp)
+        return false;
+      continue;
+    }
+    // It was too young when it was read: an edit may not show in its stamp.
+    auto Buffer = MemoryBuffer::getFile(Path, /*IsText=*/false,
+                                        /*RequiresNullTerminator=*/false);
+    std::optional<FileStamp> Stamp = FileStamp::of(Path.c_str());
+    if (!Buffer || !Stamp ||
+        Memo.get(Path.c_str(), Stamp->Inode, (*Buffer)->getBuffer(),
+                 File.Stamp) != File.Digest)
+      return false;
+  }
+  for (const auto *Paths : {&Record.Present, &Record.Folders})
+    for (const std::string &Path : *Paths)
+      if (!Record.Read.count(Path) && access(Path.c_str(), F_OK) != 0)
+        return false;
+  for (const std::string &Path : Record.Absent)
+    if (access(Path.c_str(), F_OK) == 0)
+      return false;
+  return true;
+}
+
+namespace {
+/// Any word of clang's about the prefix would be missing the next time.
+struct Listener : DiagnosticConsumer {
+  bool HeardAnything = false;
+  void HandleDiagnostic(DiagnosticsEngine::Level, const Diagnostic &) override {
+    HeardAnything = true;
+  }
+};
+} // namespace
+
+namespace {
+struct Watched : PreambleCallbacks {
+  PragmaWatch Watch;
+  CompilerInstance *Clang = nullptr;
+  void BeforeExecute(CompilerInstance &CI) override { Clang = &CI; }
+  std::unique_ptr<PPCallbacks> createPPCallbacks() override {
+    return Watch.callbacks(Clang->getSourceManager());
+  }
+};
+} // namespace
+
+/// Parses the prefix, which is clang's stdin.
+static std::optional<PrecompiledPreamble>
+parse(const Job &What, StringRef Source, PreambleBounds Bounds,
+      IntrusiveRefCntPtr<vfs::FileSystem> FS) {
+  CompilerInvocation Invocation(*What.Invocation);
+  // 84 instead of 150 ms for the second use of <algorithm>'s sort.
+  Invocation.getLangOpts().PCHInstantiateTemplates = true;
+  DiagnosticOptions Options = Invocation.getDiagnosticOpts();
+  Listener Heard;
+  auto Diags = makeIntrusiveRefCnt<DiagnosticsEngine>(
+      DiagnosticIDs::create(), Options, &Heard, /*ShouldOwnClient=*/false);
+  Watched Callbacks;
+  auto Buffer = MemoryBuffer::getMemBufferCopy(Source, "-");
+  ErrorOr<PrecompiledPreamble> Built =
+      PrecompiledPreamble::Build(Invocation, Buffer.get(), Bounds, Diags, FS,
+                                 std::make_shared<PCHContainerOperations>(),
+                                 /*StoreInMemory=*/true, "", Callbacks);
+  if (!Built || Heard.HeardAnything || !Callbacks.Watch.isHarmless() ||
+      Built->getSize() > MaxBytes)
+    return std::nullopt;
+  return std::move(*Built);
+}
+
+const Preamble *
+PreambleCache::get(const Job &What, const CompileMessage &Message,
+                   const FileSystemMaker &Layered,
+                   const std::function<void(StringRef)> &SetStdin,
+                   PreambleUse &Use) {
+  Use = PreambleUse::None;
+  if (!Message.Preamble || !Message.Stdin)
+    return nullptr;
+  StringRef Source = *Message.Stdin;
+  std::optional<PreambleBounds> Bounds = boundsOf(What, Source);
+  if (!Bounds)
+    return nullptr;
+  StringRef Prefix = Source.take_front(Bounds->Size);
+  std::string Key =
+      keyOf(What, Message, Prefix, Bounds->PreambleEndsAtStartOfLine);
+
+  auto Found = find_if(Recent, [&](Preamble &P) { return P.Key == Key; });
+  if (Found != Recent.end() && isUnchanged(Found->Record, Memo)) {
+    Recent.splice(Recent.begin(), Recent, Found);
+    Use = Found->Parsed ? PreambleUse::Reused : PreambleUse::None;
+    return Found->Parsed ? &*Found : nullptr;
+  }
+  if (Found != Recent.end())
+    Recent.erase(Found);
+
+  auto Disk = makeIntrusiveRefCnt<RecordingFileSystem>(Message.Folder, Memo);
+  SetStdin(Prefix);
+  Preamble Made;
+  Made.Key = std::move(Key);
+  Made.Parsed = parse(What, Source, *Bounds, Layered(Disk));
+  Disk->readPresent();
+  Made.Record = std::move(Disk->Record);
+  Recent.push_front(std::move(Made));
+  shrink();
+  Use = Recent.front().Parsed ? PreambleUse::Built : PreambleUse::None;
+  return Recent.front().Parsed ? &Recent.front() : nullptr;
+}
+
+void PreambleCache::drop(const Preamble *Bad) {
+  Recent.remove_if([Bad](const Preamble &P) { return &P == Bad; });
+}
+
+void PreambleCache::shrink() {
+  size_t Kept = 0, Bytes = 0;
+  for (auto At = Recent.begin(); At != Recent.end();) {
+    // Prefixes that can't be kept cost only their record.
+    Kept += At->Parsed ? 1 : 0;
+    Bytes += At->Parsed ? At->Parsed->getSize() : 0;
+    bool IsOver = Kept > MaxPreambles || Bytes > MaxBytes;
+    At = IsOver || std::distance(Recent.begin(), At) >= 64 ? Recent.erase(At)
+                                                           : std::next(At);
+  }
+}
+
+} // namespace fromsource
