@@ -12,7 +12,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # Everything compiles with clang 22; the shim links LLVM 22's ORC and JITLink statically, which needs their -dev
 # packages and the compression libraries that those name. libstb-dev is a sample.
-packages=(clang-22 lld-22 llvm-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build
+packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build
   libstb-dev clang-format-22)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
 fallback_packages=(clang g++ libstb-dev)

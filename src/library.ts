@@ -189,6 +189,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * @throws TypeError for a `source` given to a library that was loaded from a file, DisposedError
    */
   async reload(changes: ReloadChanges = {}): Promise<void> {
+    this.#assertLive();
+    // A wrong change is the caller's mistake, not an event of the library.
+    withChanges(this.#spec, changes);
     try {
       await this.#enqueue(changes);
     } catch (error) {
@@ -220,9 +223,6 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   }
 
   async #enqueue(changes: ReloadChanges): Promise<void> {
-    this.#assertLive();
-    // Refuse a wrong change before anything waits for it.
-    withChanges(this.#spec, changes);
     const reload = this.#reloading.then(() => this.#replace(changes));
     this.#reloading = reload.catch(() => {});
     await reload;

@@ -37,6 +37,11 @@ export function startAhead(toolchain: Toolchain): void {
   if (resident !== null && !unusable.has(resident)) poolOf(resident).startAhead();
 }
 
+/** Ends every driver; the next compile starts one anew. */
+export function endResidents(): void {
+  for (const pool of pools.values()) pool.close();
+}
+
 /**
  * One compile in a resident driver; null when the one-shot compiler must do it: the command needs what would change
  * the driver for later requests, or the driver is of no use, which is warned of once.

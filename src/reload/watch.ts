@@ -1,7 +1,9 @@
 /** Tells when one of a library's files changes. */
 
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { watch } from 'chokidar';
 
 /** Watches a set of files that changes with every compile. */
@@ -13,6 +15,12 @@ export interface Watcher {
   close(): Promise<void>;
 }
 
+/**
+ * A file that is replaced by a rename is another file: until its new watch is set up, chokidar misses what happens to
+ * it. So the files are looked at once more, this long after each reload.
+ */
+const RECHECK_MS = 150;
+
 /** Editors write a file in several steps, and a save-all touches several files: one reload for all of them. */
 const SETTLE_MS = 30;
 
@@ -20,15 +28,24 @@ const SETTLE_MS = 30;
  * Calls `onChange` once for each burst of changes. Resolves when every later change will be seen. Does not keep the
  * process alive.
  */
-export async function watchFiles(files: readonly string[], onChange: () => void): Promise<Watcher> {
+export async function watchFiles(files: readonly string[], onChange: () => Promise<void>): Promise<Watcher> {
   const watcher = watch([...files], { persistent: false, ignoreInitial: true, atomic: true });
   const watched = new Set(files);
   let timer: NodeJS.Timeout | undefined;
-  watcher.on('all', () => {
+  let isClosed = false;
+
+  const settle = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(onChange, SETTLE_MS);
-    timer.unref();
-  });
+    timer = setTimeout(fire, SETTLE_MS).unref();
+  };
+  const fire = async (): Promise<void> => {
+    const before = new Map([...watched].map((file) => [file, identityOf(file)]));
+    await onChange();
+    await setTimeoutPromise(RECHECK_MS, undefined, { ref: false });
+    const isMissed = [...before].some(([file, identity]) => watched.has(file) && identityOf(file) !== identity);
+    if (isMissed && !isClosed) settle();
+  };
+  watcher.on('all', settle);
   // A file that can't be watched ends the watching of that file, not the program.
   watcher.on('error', (error) => process.emitWarning(error instanceof Error ? error : String(error)));
   if (files.length > 0) await once(watcher, 'ready');
@@ -51,8 +68,15 @@ export async function watchFiles(files: readonly string[], onChange: () => void)
       add(next);
     },
     async close() {
+      isClosed = true;
       clearTimeout(timer);
       await watcher.close();
     },
   };
+}
+
+/** Changes whenever the file is written or replaced; the same for a file that isn't there. */
+function identityOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? 'absent' : `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
 }

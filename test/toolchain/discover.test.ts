@@ -24,6 +24,7 @@ const environment = { PATH: process.env.PATH, FROMSOURCE_COMPILER: process.env.F
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'fromsource-test-'));
   delete process.env.FROMSOURCE_COMPILER;
+  process.env.FROMSOURCE_CLANG_DRIVER = join(root, 'no-driver');
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 afterEach(() => {
@@ -54,6 +55,7 @@ describe('discoverToolchain', () => {
     const path = folder('names', { cc: GCC, gcc: CLANG });
     expect(await discoverToolchain({ library: 'vec', compiler: join(path, 'cc') })).toEqual({
       kind: 'gcc',
+      resident: null,
       path: join(path, 'cc'),
       version: '12.2.0',
       major: 12,
@@ -61,6 +63,7 @@ describe('discoverToolchain', () => {
     });
     expect(await discoverToolchain({ library: 'vec', compiler: join(path, 'gcc') })).toEqual({
       kind: 'clang',
+      resident: null,
       path: join(path, 'gcc'),
       version: '19.1.7',
       major: 19,
