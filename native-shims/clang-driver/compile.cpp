@@ -2,8 +2,9 @@
 
 #include "compile.h"
 #include "channel.h"
-#include "frontend.h"
 #include "guard.h"
+#include "clang/Frontend/CompilerInvocation.h"
+#include "clang/Frontend/FrontendOptions.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <chrono>
@@ -13,7 +14,14 @@
 
 using namespace llvm;
 
+using Clock = std::chrono::steady_clock;
+
 namespace fromsource {
+
+static double since(Clock::time_point Start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - Start)
+      .count();
+}
 
 /// The files of the request over those on disk. With absolute paths the object
 /// equals that of files on disk, also with -g.
@@ -62,17 +70,26 @@ static void measure(Answer &To) {
   To.Peak = uint64_t(Usage.ru_maxrss) * 1024;
 }
 
+/// IR in a file, which clang reads itself.
+static std::unique_ptr<MemoryBuffer> inputFile(const Job &What,
+                                               const CompileMessage &Message,
+                                               vfs::FileSystem &Disk) {
+  if (Message.Stdin)
+    return nullptr;
+  auto File = Disk.getBufferForFile(
+      What.Invocation->getFrontendOpts().Inputs[0].getFile());
+  return File ? std::move(*File) : nullptr;
+}
+
 void Compiler::serve(const CompileMessage &Message) {
-  auto Start = std::chrono::steady_clock::now();
+  auto Start = Clock::now();
   Answer Result;
   {
     RequestGuard Guard(Message.Id, Message.MaxMemoryBytes);
     run(Message, Result);
   }
   measure(Result);
-  Result.Times.Total = std::chrono::duration<double, std::milli>(
-                           std::chrono::steady_clock::now() - Start)
-                           .count();
+  Result.Times.Total = since(Start);
   To.send(encodeAnswer(Message.Id, Result));
 }
 
@@ -93,48 +110,74 @@ void Compiler::run(const CompileMessage &Message, Answer &Result) {
     return;
 
   auto Disk = makeIntrusiveRefCnt<RecordingFileSystem>(Message.Folder, Memo);
-  for (OutputKind Kind : Message.Outputs) {
-    // Each output is a compile of its own, so that it is exactly what clang
-    // makes with the flag for it; the first one says it all.
-    std::string Text;
-    Bytes Made;
-    bool Succeeded = compileOne(*What, Message, Kind, Disk, Result, Text, Made);
-    if (Kind == Message.Outputs.front())
-      Result.Stderr += Text;
-    if (!Succeeded) {
-      Result.Outputs.clear();
-      break;
-    }
-    Result.Outputs.emplace_back(Kind, std::move(Made));
-  }
-  if (Result.Outputs.size() == Message.Outputs.size())
-    Result.Status = Status::Ok;
+  compileAll(*What, Message, Disk, Result);
   Disk->readPresent();
   report(Disk->Record, Result);
   reportPrecompiled(What->Probed, Result);
 }
 
-bool Compiler::compileOne(const Job &What, const CompileMessage &Message,
-                          OutputKind Kind,
+void Compiler::compileAll(const Job &What, const CompileMessage &Message,
                           IntrusiveRefCntPtr<RecordingFileSystem> Disk,
-                          Answer &Result, std::string &Text, Bytes &Made) {
+                          Answer &Result) {
+  IRCheck Checked;
+  if (What.IsIR) {
+    auto Start = Clock::now();
+    std::unique_ptr<MemoryBuffer> File = inputFile(What, Message, *Disk);
+    StringRef Input = File ? File->getBuffer() : Message.Stdin.value_or("");
+    Checked = checkIR(What, Input, Message.Passes);
+    Result.Stderr += Checked.Text;
+    // Reading, and the caller's passes where there are any.
+    (Message.Passes ? Result.Times.Optimise : Result.Times.Frontend) +=
+        since(Start);
+    if (!Checked.IsGood)
+      return;
+    if (Checked.Optimised && Message.Stdin == std::nullopt) {
+      Result.Status = Status::Unsupported;
+      Result.Reason = "passes take their input from stdin";
+      return;
+    }
+  } else if (Message.Passes) {
+    Result.Status = Status::Unsupported;
+    Result.Reason = "passes are for IR";
+    return;
+  }
+
+  for (OutputKind Kind : Message.Outputs) {
+    // Each output is a compile of its own, so that it is exactly what clang
+    // makes with the flag for it; the first one says it all.
+    SourceResult Made = compileOne(What, Message, Kind, Checked, Disk, Result);
+    if (Kind == Message.Outputs.front())
+      Result.Stderr += Made.Text;
+    if (!Made.Succeeded)
+      return Result.Outputs.clear();
+    Result.Outputs.emplace_back(Kind, std::move(Made.Output));
+  }
+  Result.Status = Status::Ok;
+}
+
+SourceResult Compiler::compileOne(const Job &What,
+                                  const CompileMessage &Message,
+                                  OutputKind Kind, const IRCheck &Checked,
+                                  IntrusiveRefCntPtr<RecordingFileSystem> Disk,
+                                  Answer &Result) {
   StringRef Source = Message.Stdin.value_or("");
+  if (Checked.Optimised)
+    Source = StringRef(Checked.Optimised->data(), Checked.Optimised->size());
   auto Layered = [&](IntrusiveRefCntPtr<vfs::FileSystem> Below) {
     return layered(std::move(Below), Message);
   };
+  auto Start = Clock::now();
   const Preamble *Prefix = Preambles.get(
-      What, Message, Layered, [this](StringRef T) { To.setStdin(T); },
+      What, Message, Layered, [this](StringRef Text) { To.setStdin(Text); },
       Result.Preamble);
+  Result.Times.Frontend += since(Start);
   if (Prefix) {
     To.setStdin(Source);
-    SourceResult Quick =
-        compileSource(What, Kind, Layered(Disk), Prefix, Source, Result.Times);
-    // The little that was read besides says the same when it is read again.
-    merge(Prefix->Record, Disk->Record);
-    if (Quick.Succeeded && !Quick.IsDoubtful) {
-      Text = std::move(Quick.Text);
-      Made = std::move(Quick.Output);
-      return true;
+    SourceResult Quick = compileSource(What, Kind, Layered(Disk), Prefix,
+                                       Source, false, Result.Times);
+    if (!Quick.IsDoubtful) {
+      merge(Prefix->Record, Disk->Record);
+      return Quick;
     }
     if (Quick.IsPreambleBad)
       Preambles.drop(Prefix);
@@ -142,11 +185,8 @@ bool Compiler::compileOne(const Job &What, const CompileMessage &Message,
     Disk->Record = FileRecord();
   }
   To.setStdin(Source);
-  SourceResult Plain =
-      compileSource(What, Kind, Layered(Disk), nullptr, Source, Result.Times);
-  Text = std::move(Plain.Text);
-  Made = std::move(Plain.Output);
-  return Plain.Succeeded;
+  return compileSource(What, Kind, Layered(Disk), nullptr, Source,
+                       Checked.Optimised.has_value(), Result.Times);
 }
 
 } // namespace fromsource

@@ -3,8 +3,9 @@
 #ifndef FROMSOURCE_COMPILE_H
 #define FROMSOURCE_COMPILE_H
 
+#include "frontend.h"
+#include "ir.h"
 #include "job.h"
-#include "memory_output.h"
 #include "preamble.h"
 #include "protocol.h"
 
@@ -23,10 +24,13 @@ public:
 
 private:
   void run(const CompileMessage &Message, Answer &Result);
-  bool compileOne(const Job &What, const CompileMessage &Message,
-                  OutputKind Kind,
+  void compileAll(const Job &What, const CompileMessage &Message,
                   llvm::IntrusiveRefCntPtr<RecordingFileSystem> Disk,
-                  Answer &Result, std::string &Text, Bytes &Made);
+                  Answer &Result);
+  SourceResult compileOne(const Job &What, const CompileMessage &Message,
+                          OutputKind Kind, const IRCheck &Checked,
+                          llvm::IntrusiveRefCntPtr<RecordingFileSystem> Disk,
+                          Answer &Result);
 
   Channel &To;
   DigestMemo Memo;

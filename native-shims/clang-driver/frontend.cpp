@@ -91,12 +91,13 @@ private:
 SourceResult compileSource(const Job &What, OutputKind Kind,
                            IntrusiveRefCntPtr<vfs::FileSystem> FS,
                            const Preamble *Prefix, StringRef Source,
-                           PhaseTimes &Times) {
+                           bool Optimised, PhaseTimes &Times) {
   auto Invocation = std::make_shared<CompilerInvocation>(*What.Invocation);
   Phases Clock;
   Clock.watch(Invocation->getCodeGenOpts());
   // As the driver asks for with `-emit-llvm -c`.
   Invocation->getCodeGenOpts().EmitLLVMUseLists = Kind == OutputKind::Bitcode;
+  Invocation->getCodeGenOpts().DisableLLVMPasses |= Optimised;
   std::unique_ptr<MemoryBuffer> Main;
   if (Prefix) {
     Main = MemoryBuffer::getMemBuffer(Source, "-", false);

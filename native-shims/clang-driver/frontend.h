@@ -26,11 +26,12 @@ struct SourceResult {
 };
 
 /// Compiles as `clang -cc1` would, or with the prefix of `Source` taken from
-/// `Prefix`, when that is not null. `Times` are added to.
+/// `Prefix`, when that is not null. IR that is `Optimised` goes through no
+/// passes. `Times` are added to.
 SourceResult compileSource(const Job &What, OutputKind Kind,
                            llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> FS,
                            const Preamble *Prefix, llvm::StringRef Source,
-                           PhaseTimes &Times);
+                           bool Optimised, PhaseTimes &Times);
 
 } // namespace fromsource
 

@@ -55,8 +55,10 @@ static std::optional<PreambleBounds> boundsOf(const Job &What,
                                               StringRef Source) {
   if (Source.size() > MaxSource || !mayBeKept(What))
     return std::nullopt;
-  PreambleBounds Bounds = ComputePreambleBounds(
-      What.Invocation->getLangOpts(), MemoryBufferRef(Source, "-"), 0);
+  // The lexer needs a NUL at the end, which the frame does not have.
+  auto Terminated = MemoryBuffer::getMemBufferCopy(Source, "-");
+  PreambleBounds Bounds =
+      ComputePreambleBounds(What.Invocation->getLangOpts(), *Terminated, 0);
   StringRef Prefix = Source.take_front(Bounds.Size);
   // The directives of modules and pragmas end what they are in differently;
   // such prefixes are rare.
