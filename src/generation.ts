@@ -25,6 +25,8 @@ export interface Timings {
 export interface Build {
   readonly image: LoadedImage;
   readonly loader: LoaderReport;
+  /** `Date.now()` when the path was entered: a file that changed later may not be what was compiled. */
+  readonly startedAt: number;
   /** `performance.now()` when the path was entered, and when it ended with a live image. */
   readonly started: number;
   readonly linked: number;

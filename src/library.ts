@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { type BoundFunction, FunctionSlot, readVariable, writeVariable } from './bindings/bind.ts';
-import { parsePrototype, parseVariable } from './bindings/prototype.ts';
+import { parsePrototype, parseVariable, sizeOf, type Variable } from './bindings/prototype.ts';
 import type { FunctionOf, VariableOf } from './bindings/prototype-types.ts';
 import {
   BindingError,
@@ -42,6 +42,12 @@ export interface LibraryEvents {
   error: [Error];
 }
 
+function assertString(what: string, value: unknown): void {
+  if (typeof value !== 'string') {
+    throw new TypeError(`Expected \`${what}\` to be a string, got \`${String(value)}\` (${typeof value})`);
+  }
+}
+
 /** Runs the path for a spec; given by whoever makes the library. */
 export type BuildSpec = (spec: ResolvedSpec) => Promise<Build>;
 
@@ -60,6 +66,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   #spec: ResolvedSpec;
   #generation: Generation;
   #watcher: Watcher | undefined;
+  /** Generations that calls may still be in. */
+  readonly #retiring = new Set<Promise<void>>();
   #reloading: Promise<unknown> = Promise.resolve();
   #disposing: Promise<void> | undefined;
   #onDispose: (() => void) | undefined;
@@ -79,7 +87,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   async watch(): Promise<void> {
     // Loaded when asked for: chokidar would add 10 ms to the start of every program that doesn't watch.
     const { watchFiles } = await import('./reload/watch.ts');
-    this.#watcher = await watchFiles(this.#generation.build.dependencies, () => this.#reloadWatched());
+    const { dependencies, startedAt } = this.#generation.build;
+    this.#watcher = await watchFiles(dependencies, startedAt, () => this.#reloadWatched());
   }
 
   /**
@@ -95,16 +104,13 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   func<const P extends string>(prototype: P): BoundFunction<FunctionOf<P>>;
   func(prototype: string): BoundFunction<(...args: any[]) => any> {
     this.#assertLive();
+    assertString('prototype', prototype);
     const known = this.#functions.get(prototype);
     if (known !== undefined) return known.callable;
     const parsed = parsePrototype(this.name, prototype);
     const symbol = this.#symbol(parsed.name);
     if (symbol.kind !== 'function') {
-      throw new BindingError(this.name, `${this.name}: \`${parsed.name}\` is data, not a function; use \`variable\``, {
-        function: parsed.name,
-        parameter: null,
-        type: prototype,
-      });
+      throw this.#bindingError(parsed.name, prototype, 'is data, not a function; use `variable`');
     }
     const slot = new FunctionSlot(parsed);
     slot.retarget(symbol.address, this.#generation);
@@ -120,18 +126,31 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   variable<const D extends string>(declaration: D): LibraryVariable<VariableOf<D>>;
   variable(declaration: string): LibraryVariable<unknown> {
     this.#assertLive();
-    const { name, type } = parseVariable(this.name, declaration);
-    const address = (): bigint => this.address(name);
+    assertString('declaration', declaration);
+    const variable = parseVariable(this.name, declaration);
+    const address = (): bigint => {
+      this.#assertLive();
+      return this.#variable(variable, declaration).address;
+    };
+    const assertWritable = (): void => {
+      if (!variable.constant) return;
+      throw this.#bindingError(
+        variable.name,
+        declaration,
+        'is declared `const` and may lie in memory that is read-only',
+      );
+    };
     address();
     return {
       get address() {
         return address();
       },
       get value() {
-        return readVariable(address(), type);
+        return readVariable(address(), variable.type);
       },
       set value(value) {
-        writeVariable(address(), type, value);
+        assertWritable();
+        writeVariable(address(), variable.type, value);
       },
     };
   }
@@ -162,7 +181,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     return this.#generation.timings;
   }
 
-  /** What the compiler warned of in the current generation's source; it is silent unless `flags` ask for warnings. */
+  /** What the compiler warned of in the current generation's source. `-Wall` in `flags` asks for more, `-w` for nothing. */
   get diagnostics(): readonly Diagnostic[] {
     return this.#generation.build.diagnostics;
   }
@@ -219,7 +238,17 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#onDispose?.();
     await this.#watcher?.close();
     await this.#reloading;
-    await this.#generation.retire();
+    this.#retire(this.#generation);
+    await Promise.all(this.#retiring);
+  }
+
+  #retire(generation: Generation): void {
+    const retiring = generation.retire().finally(() => this.#retiring.delete(retiring));
+    this.#retiring.add(retiring);
+    // `dispose` hears of a finaliser that failed; after a reload nobody else would.
+    retiring.catch((error: Error) => {
+      if (!this.disposed) process.emitWarning(error);
+    });
   }
 
   async #enqueue(changes: ReloadChanges): Promise<void> {
@@ -250,8 +279,19 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#spec = spec;
     this.#watcher?.replace(build.dependencies);
     // Waiting for calls that are in flight would hold the next reload up.
-    previous.retire().catch((error: Error) => process.emitWarning(error));
-    this.emit('reload', { generation: next.number, timings: next.timings });
+    this.#retire(previous);
+    this.#announce({ generation: next.number, timings: next.timings });
+  }
+
+  /** What a listener throws is an uncaught exception, as with any emitter, and no failure of the reload. */
+  #announce(event: LibraryEvents['reload'][0]): void {
+    try {
+      this.emit('reload', event);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   /** A function in the program's hands must not lose its code. */
@@ -286,6 +326,24 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const symbol = this.#generation.symbols.get(name);
     if (symbol !== undefined) return symbol;
     throw this.#notFound(name);
+  }
+
+  #variable(variable: Variable, declaration: string): SymbolInfo {
+    const symbol = this.#symbol(variable.name);
+    if (symbol.kind !== 'data') {
+      throw this.#bindingError(variable.name, declaration, 'is a function, not data; use `func`');
+    }
+    const size = sizeOf(variable.type);
+    if (symbol.size > 0 && symbol.size < size) {
+      const sizes = `has ${symbol.size} bytes, and what \`${declaration}\` declares has ${size}`;
+      throw this.#bindingError(variable.name, declaration, sizes);
+    }
+    return symbol;
+  }
+
+  #bindingError(name: string, type: string, reason: string): BindingError {
+    const where = { function: name, parameter: null, type };
+    return new BindingError(this.name, `${this.name}: \`${name}\` ${reason}`, where);
   }
 
   #notFound(name: string): SymbolNotFoundError {

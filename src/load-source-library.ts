@@ -15,6 +15,7 @@ import { discoverToolchain } from './toolchain/discover.ts';
 
 /** One run of the path. */
 async function build(spec: ResolvedSpec): Promise<Build> {
+  const startedAt = Date.now();
   const started = performance.now();
   const library = spec.name;
   spec.signal?.throwIfAborted();
@@ -53,6 +54,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
     loader: report,
     diagnostics: compiled.diagnostics,
     dependencies: compiled.dependencies,
+    startedAt,
     started,
     linked,
     stages: { toolchain: found - started, compile: compiledAt - found, link: linked - compiledAt },
@@ -62,7 +64,12 @@ async function build(spec: ResolvedSpec): Promise<Build> {
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {
   const first = await build(spec);
   const library = new SourceLibrary(spec, build, first, onDispose);
-  if (spec.watch) await library.watch();
+  try {
+    if (spec.watch) await library.watch();
+  } catch (error) {
+    await library.dispose();
+    throw error;
+  }
   return library;
 }
 

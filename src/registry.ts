@@ -1,5 +1,6 @@
 /** Name → library: joins loads of one name, and tells two specs of one name apart. */
 
+import { setMaxListeners } from 'node:events';
 import { NameConflictError, SourceLibraryError } from './errors.ts';
 import { type ResolvedSpec, resolveSpec, type SourceLibrarySpec } from './options.ts';
 import { specDifferences } from './spec-differences.ts';
@@ -86,6 +87,8 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
         const entry = this.#entries.get(each);
         this.#entries.delete(each);
         entry?.load?.abort.abort();
+        // Its own waiters hear why it ended; here it only has to have ended.
+        await entry?.load?.promise.catch(() => {});
         await entry?.library?.dispose();
       }),
     );
@@ -157,6 +160,8 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
   async #join(entry: Entry<Library>, load: Load<Library>, signal: AbortSignal | undefined): Promise<Library> {
     load.waiting += 1;
     if (signal === undefined) return load.promise;
+    // Many loads may share one signal, which is no leak: each listener goes when its load has ended.
+    setMaxListeners(0, signal);
     return new Promise<Library>((resolve, reject) => {
       const giveUp = (): void => {
         load.waiting -= 1;

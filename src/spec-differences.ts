@@ -4,16 +4,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ResolvedSpec } from './options.ts';
 
 /**
- * In which options two specs of one name differ, each with a text that shows both values. `signal` and `watch` say how
- * a caller waits, not what the library is.
+ * In which options two specs of one name differ, each with a text that shows both values. `signal` says how a caller
+ * waits, not what the library is; the display name follows from the name.
  */
 export function specDifferences(
   a: ResolvedSpec,
   b: ResolvedSpec,
 ): { readonly option: string; readonly text: string }[] {
   const values = (spec: ResolvedSpec): Record<string, unknown> => {
-    const { input, limits, signal, watch, ...rest } = spec;
-    const { kind, ...source } = input;
+    const { input, limits, signal, ...rest } = spec;
+    const { kind, displayName, ...source } = { displayName: '', ...input };
     return { ...rest, ...limits, ...source };
   };
   const before = values(a);

@@ -50,12 +50,25 @@ describe('one name, one library', () => {
     await expect(registry.load({ name: 'vec', file: 'vec.c' })).rejects.toThrow('`file` was nothing, now ');
   });
 
-  test('the signal and watching are not part of what a library is', async () => {
+  test('the signal is not part of what a library is, watching is', async () => {
     const { opened, registry } = fake();
     const first = registry.load(spec);
     const second = registry.load({ ...spec, signal: new AbortController().signal });
+    await expect(registry.load({ ...spec, watch: true })).rejects.toMatchObject({ differences: ['watch'] });
     opened[0]?.finish();
     expect(await first).toBe(await second);
+  });
+
+  test('64 loads may share a signal without a warning', async () => {
+    const { opened, registry } = fake();
+    const warning = vi.spyOn(process, 'emitWarning');
+    const { signal } = new AbortController();
+    const loads = Array.from({ length: 64 }, () => registry.load({ ...spec, signal }));
+    opened[0]?.finish();
+    await Promise.all(loads);
+    await new Promise(setImmediate);
+    expect(warning).not.toHaveBeenCalled();
+    warning.mockRestore();
   });
 
   test('a failed load is forgotten, so that the next one tries again', async () => {

@@ -23,6 +23,13 @@ export interface Prototype extends Signature {
   readonly name: string;
 }
 
+export interface Variable {
+  readonly name: string;
+  readonly type: CType;
+  /** Declared `const`: it may lie in memory that can't be written. */
+  readonly constant: boolean;
+}
+
 /** Every scalar that can be passed, in its canonical spelling: integer or floating, its bytes. */
 export const SCALARS = {
   bool: 1,
@@ -111,7 +118,7 @@ class PrototypeParser {
     return { name: declared.name, ...declared.signature };
   }
 
-  parseVariable(): { readonly name: string; readonly type: CType } {
+  parseVariable(): Variable {
     if (this.#text.includes('[')) {
       this.#fail(null, this.#text, 'arrays are read through `viewBytes(library.address(name), bytes)`');
     }
@@ -119,7 +126,11 @@ class PrototypeParser {
     if (this.#peek() !== undefined) this.#fail(null, this.#text, `unexpected \`${this.#peek()}\``);
     if (declared.kind === 'function') this.#fail(null, this.#text, 'this declares a function: use `func`');
     if (declared.name === null) this.#fail(null, this.#text, 'no variable name after the type');
-    return { name: declared.name, type: declared.type };
+    if (declared.type.kind === 'void') this.#fail(null, 'void', "a variable can't be `void`");
+    if (declared.type.kind === 'callback') {
+      this.#fail(null, this.#text, 'function pointers are not read; take the address with `library.address(name)`');
+    }
+    return { name: declared.name, type: declared.type, constant: declared.constant };
   }
 
   #peek(offset = 0): string | undefined {
@@ -156,7 +167,7 @@ class PrototypeParser {
       if (QUALIFIERS.includes(word)) constant ||= word === 'const';
       else if (!STORAGE.includes(word)) {
         // A word after a complete type is the name that is declared.
-        const isTypeWord = BASE_WORDS.includes(word) || word in UNSUPPORTED;
+        const isTypeWord = BASE_WORDS.includes(word) || Object.hasOwn(UNSUPPORTED, word);
         if (this.#isComplete(words) && !isTypeWord && !this.#isMacro(words)) break;
         words.push(word);
       }
@@ -181,13 +192,14 @@ class PrototypeParser {
     const words = all.length > 1 && /^[A-Z][A-Z0-9_]*$/.test(all[0] ?? '') ? all.slice(1) : all;
     const spelled = words.join(' ');
     if (words.length === 0) this.#fail(null, this.#text, 'a type is missing');
-    const unsupported = words.find((word) => word in UNSUPPORTED);
+    const unsupported = words.find((word) => Object.hasOwn(UNSUPPORTED, word));
     if (unsupported !== undefined) this.#fail(null, spelled, `\`${spelled}\`: ${UNSUPPORTED[unsupported]}`);
     if (words[0] === 'enum') return { kind: 'scalar', name: 'int' };
     if (words[0] === 'struct' || words[0] === 'union') return this.#opaque(spelled);
     if (words.length === 1 && spelled === 'void') return { kind: 'void' };
-    if (words.length === 1 && spelled in TYPEDEFS) return { kind: 'scalar', name: TYPEDEFS[spelled] as ScalarName };
-    if (words.length === 1 && spelled in SCALARS) return { kind: 'scalar', name: spelled as ScalarName };
+    if (words.length === 1 && Object.hasOwn(TYPEDEFS, spelled))
+      return { kind: 'scalar', name: TYPEDEFS[spelled] as ScalarName };
+    if (words.length === 1 && Object.hasOwn(SCALARS, spelled)) return { kind: 'scalar', name: spelled as ScalarName };
     if (words.every((word) => BASE_WORDS.includes(word))) return this.#resolveArithmetic(words, spelled);
     return this.#opaque(spelled);
   }
@@ -200,7 +212,7 @@ class PrototypeParser {
     }
     const sign = count('unsigned') > 0 ? 'unsigned ' : rest === 'char' && count('signed') > 0 ? 'signed ' : '';
     const name = `${sign}${rest || 'int'}`;
-    if (!(name in SCALARS) || count('signed') + count('unsigned') > 1 || count('int') > 1) {
+    if (!Object.hasOwn(SCALARS, name) || count('signed') + count('unsigned') > 1 || count('int') > 1) {
       this.#fail(null, spelled, `\`${spelled}\` is not a type`);
     }
     return { kind: 'scalar', name: name as ScalarName };
@@ -228,8 +240,7 @@ class PrototypeParser {
         depth === 0 && !(base.type.kind === 'pointer')
           ? this.#pointerTo(type, constant)
           : { kind: 'pointer', to: null };
-      constant = false;
-      while (QUALIFIERS.includes(this.#peek() ?? '')) this.#next += 1;
+      constant = this.#skipQualifiers();
     }
     if (this.#peek() === '(' && this.#peek(1) === '*') return this.#parseFunctionPointer(type);
 
@@ -242,8 +253,18 @@ class PrototypeParser {
       if (this.#function === '') this.#function = name ?? '';
       return { kind: 'function', name, signature: { result: type, parameters: this.#parseParameters() } };
     }
-    if (this.#peek() === '[') return { kind: 'object', name, type: this.#parseArray(type, constant) };
-    return { kind: 'object', name, type };
+    if (this.#peek() === '[') return { kind: 'object', name, type: this.#parseArray(type, constant), constant };
+    return { kind: 'object', name, type, constant };
+  }
+
+  /** Whether `const` was among them. */
+  #skipQualifiers(): boolean {
+    let constant = false;
+    for (let word = this.#peek(); word !== undefined && QUALIFIERS.includes(word); word = this.#peek()) {
+      constant ||= word === 'const';
+      this.#next += 1;
+    }
+    return constant;
   }
 
   #pointerTo(type: CType, constant: boolean): CType {
@@ -265,7 +286,7 @@ class PrototypeParser {
   #parseFunctionPointer(result: CType): Declared {
     this.#expect('(');
     this.#expect('*');
-    while (QUALIFIERS.includes(this.#peek() ?? '')) this.#next += 1;
+    const constant = this.#skipQualifiers();
     let name: string | null = null;
     if (/^[A-Za-z_]/.test(this.#peek() ?? '')) {
       name = this.#peek() as string;
@@ -277,6 +298,7 @@ class PrototypeParser {
       kind: 'object',
       name,
       type: { kind: 'callback', signature: { result, parameters: this.#parseParameters() } },
+      constant,
     };
   }
 
@@ -311,7 +333,7 @@ class PrototypeParser {
 
 type Declared =
   | { readonly kind: 'function'; readonly name: string | null; readonly signature: Signature }
-  | { readonly kind: 'object'; readonly name: string | null; readonly type: CType };
+  | { readonly kind: 'object'; readonly name: string | null; readonly type: CType; readonly constant: boolean };
 
 /**
  * Reads `int add(int a, int b)`.
@@ -325,11 +347,16 @@ export function parsePrototype(library: string, text: string): Prototype {
   return new PrototypeParser(library, text).parseFunction();
 }
 
+/** Bytes that a value of the type takes in memory, on every 64-bit Linux. */
+export function sizeOf(type: CType): number {
+  return type.kind === 'scalar' ? SCALARS[type.name] : 8;
+}
+
 /**
  * Reads `int counter` or `double table[4]`.
  *
  * @throws BindingError that names the type.
  */
-export function parseVariable(library: string, text: string): { readonly name: string; readonly type: CType } {
+export function parseVariable(library: string, text: string): Variable {
   return new PrototypeParser(library, text).parseVariable();
 }

@@ -1,6 +1,5 @@
 /** Tells when one of a library's files changes. */
 
-import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
@@ -25,10 +24,14 @@ const RECHECK_MS = 150;
 const SETTLE_MS = 30;
 
 /**
- * Calls `onChange` once for each burst of changes. Resolves when every later change will be seen. Does not keep the
- * process alive.
+ * Calls `onChange` once for each burst of changes since `since`, a time in ms. Resolves when every later change will be
+ * seen. Does not keep the process alive.
  */
-export async function watchFiles(files: readonly string[], onChange: () => Promise<void>): Promise<Watcher> {
+export async function watchFiles(
+  files: readonly string[],
+  since: number,
+  onChange: () => Promise<void>,
+): Promise<Watcher> {
   const watcher = watch([...files], { persistent: false, ignoreInitial: true, atomic: true });
   const watched = new Set(files);
   let timer: NodeJS.Timeout | undefined;
@@ -48,7 +51,9 @@ export async function watchFiles(files: readonly string[], onChange: () => Promi
   watcher.on('all', settle);
   // A file that can't be watched ends the watching of that file, not the program.
   watcher.on('error', (error) => process.emitWarning(error instanceof Error ? error : String(error)));
-  if (files.length > 0) await once(watcher, 'ready');
+  // Not `once`, which rejects when there is an error before.
+  if (files.length > 0) await new Promise<void>((resolve) => watcher.once('ready', resolve));
+  if (files.some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > since)) settle();
 
   const add = (more: readonly string[]): void => {
     for (const file of more) {

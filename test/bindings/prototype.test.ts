@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { type CType, parsePrototype, parseVariable, SCALARS } from '../../src/bindings/prototype.ts';
-import type { FunctionOf, PointerArgument, VariableOf } from '../../src/bindings/prototype-types.ts';
+import type { ArrayArgument, FunctionOf, PointerArgument, VariableOf } from '../../src/bindings/prototype-types.ts';
 import { BindingError } from '../../src/errors.ts';
 
 function show(type: CType): string {
@@ -53,6 +53,8 @@ describe('a prototype is read as C reads it', () => {
       'uint8_t u(int8_t a, uint16_t b, int32_t c, uint64_t d, float e)',
       'uint8_t u(int8_t a, uint16_t b, int32_t c, uint64_t d, float e)',
     ],
+    ['int toString(int)', 'int toString(int)'],
+    ['int constructor(int hasOwnProperty)', 'int constructor(int hasOwnProperty)'],
     ['  int\n  spread\t( int  a ,\n int b )  ;  ', 'int spread(int a, int b)'],
   ])('%s', (prototype, expected) => {
     expect(shape(prototype)).toBe(expected);
@@ -88,6 +90,8 @@ describe('what cannot be bound is refused with function, parameter and type', ()
     ['int (int)', 'no function name'],
     ['', 'a type is missing'],
     ['int f(int x,)', 'a type is missing'],
+    ['int f(toString x)', '`toString` is not known here'],
+    ['constructor f(void)', '`constructor` is not known here'],
   ])('%s', (prototype, message) => {
     expect(() => parsePrototype('lib', prototype)).toThrow(BindingError);
     expect(() => parsePrototype('lib', prototype)).toThrow(message);
@@ -158,7 +162,20 @@ describe('a variable', () => {
     expect(`${show(type)} ${name}`).toBe(expected);
   });
 
+  test.each([
+    ['int x', false],
+    ['const int x', true],
+    ['int const x', true],
+    ['const char *x', false],
+    ['const char *const x', true],
+    ['int *volatile x', false],
+  ])('%s is constant: %s', (declaration, constant) => {
+    expect(parseVariable('lib', declaration).constant).toBe(constant);
+  });
+
   test('a function and an array are sent elsewhere', () => {
+    expect(() => parseVariable('lib', 'int (*f)(void)')).toThrow('function pointers are not read');
+    expect(() => parseVariable('lib', 'void x')).toThrow("a variable can't be `void`");
     expect(() => parseVariable('lib', 'int f(int)')).toThrow('use `func`');
     expect(() => parseVariable('lib', 'int table[4]')).toThrow('viewBytes');
   });
@@ -173,7 +190,10 @@ test('TypeScript reads a prototype literal', () => {
   >();
   expectTypeOf<FunctionOf<'const char *name(uint64_t)'>>().toEqualTypeOf<(a: number | bigint) => string | null>();
   expectTypeOf<FunctionOf<'char *dup(char *s, float x[])'>>().toEqualTypeOf<
-    (s: PointerArgument, x: PointerArgument) => bigint | null
+    (s: PointerArgument, x: PointerArgument | ArrayArgument) => bigint | null
+  >();
+  expectTypeOf<FunctionOf<'int f(const char s[], const uint8_t *b, time_t t, foo *p)'>>().toEqualTypeOf<
+    (s: string | PointerArgument, b: PointerArgument | ArrayArgument, t: number | bigint, p: PointerArgument) => number
   >();
   expectTypeOf<FunctionOf<'int sqlite3_open(const char *name, sqlite3 **db)'>>().toEqualTypeOf<
     (name: string | PointerArgument, db: PointerArgument) => number
@@ -183,4 +203,5 @@ test('TypeScript reads a prototype literal', () => {
   >();
   expectTypeOf<FunctionOf<string>>().toEqualTypeOf<(...args: any[]) => any>();
   expectTypeOf<VariableOf<'int counter'>>().toEqualTypeOf<number>();
+  expectTypeOf<VariableOf<'int *head'>>().toEqualTypeOf<bigint | null>();
 });

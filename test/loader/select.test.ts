@@ -32,6 +32,13 @@ test('orc is chosen where it can be had', () => {
   expect(loadElsewhere({})).toEqual({ one: 1, loader: { kind: 'orc' } });
 });
 
+test('functions work where code may not be made from strings', () => {
+  expect(loadElsewhere({ node: ['--disallow-code-generation-from-strings'] })).toEqual({
+    one: 1,
+    loader: { kind: 'orc' },
+  });
+});
+
 test('it is told that the shared-object loader was asked for', () => {
   expect(loadElsewhere({ spec: { loader: 'shared-object' } })).toEqual({
     one: 1,

@@ -103,6 +103,25 @@ describe.each(['orc', 'shared-object'] as const)('a reload on the %s loader', (l
     expect(slow(log.address('text'))).toBe(2);
   });
 
+  test('dispose waits for calls into code that a reload has replaced', async () => {
+    const source = (n: number) => `
+      #include <time.h>
+      int slow(void) { struct timespec t = { 0, 150000000L }; nanosleep(&t, 0); return ${n}; }
+    `;
+    const library = await load({ source: source(1), loader });
+    let returned = false;
+    const result = library
+      .func('int slow(void)')
+      .async()
+      .finally(() => {
+        returned = true;
+      });
+    await library.reload({ source: source(2) });
+    await library.dispose();
+    expect(returned).toBe(true);
+    expect(await result).toBe(1);
+  });
+
   test('a reload from a callback of the library itself lets the running call finish', async () => {
     const source = (n: number) => `int call(int (*f)(void)) { return f() + ${n}; }`;
     const library = await load({ source: source(1), loader });
@@ -207,6 +226,17 @@ describe('watching', () => {
     expect(warning.mock.calls[0]?.[0]).toBeInstanceOf(CompileError);
     warning.mockRestore();
     expect(library.func('int a(void)')()).toBe(1);
+  });
+
+  test('a change while the library is being loaded is not lost', async () => {
+    const file = join(folder, 'a.c');
+    writeFileSync(file, 'int a(void) { return 0; }');
+    let written = 0;
+    const writer = setInterval(() => writeFileSync(file, `int a(void) { return ${++written}; }`), 2);
+    const library = await load({ file, watch: true });
+    clearInterval(writer);
+    const a = library.func('int a(void)');
+    await vi.waitFor(() => expect(a()).toBe(written), { timeout: 5000 });
   });
 
   test('after dispose nothing is watched', async () => {
