@@ -1,6 +1,7 @@
 /** Compiles once: one compiler process, source in by stdin, object bytes out, nothing left behind. */
 
 import { checkRelocatable } from '../elf.ts';
+import { runProcess } from '../run-process.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest, CompileResult } from './compiler.ts';
@@ -10,7 +11,6 @@ import { limitError, startFailure } from './failure.ts';
 import { checkFlags } from './flags.ts';
 import { createHeaderFolder, isShadowed } from './header-folder.ts';
 import { fileOf, readOutcome } from './outcome.ts';
-import { runProcess } from './run-process.ts';
 import { createSeekableOutputs } from './seekable-outputs.ts';
 import { type CompilePlaces, nameOf } from './sources.ts';
 

@@ -4,9 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FIRST_DESCRIPTOR } from '../run-process.ts';
 import type { OutputNames } from './command.ts';
 
-/** Two open files that the compiler gets as descriptors 3 and 4; disposing closes them, and so they are gone. */
+/** Two open files that the compiler gets as descriptors; disposing closes them, and so they are gone. */
 export interface SeekableOutputs extends AsyncDisposable {
   readonly names: OutputNames;
   readonly descriptors: readonly number[];
@@ -26,7 +27,7 @@ export async function createSeekableOutputs(): Promise<SeekableOutputs> {
     throw error;
   });
   return {
-    names: { object: '/dev/fd/3', rule: '/dev/fd/4' },
+    names: { object: `/dev/fd/${FIRST_DESCRIPTOR}`, rule: `/dev/fd/${FIRST_DESCRIPTOR + 1}` },
     descriptors: [object.fd, rule.fd],
     async read(limit) {
       const bytes = await readStart(object, limit + 1);

@@ -1,10 +1,9 @@
-/** Runs one compiler to its end within bounds, and leaves nothing of it behind. */
+/** Runs one compiler or linker to its end within bounds, and leaves nothing of it behind, not even when Node is killed. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { realpathSync } from 'node:fs';
-import { basename } from 'node:path';
-import type { CompileLimit } from '../errors.ts';
-import type { CompileLimits } from './compiler.ts';
+import type { Readable, Writable } from 'node:stream';
+import type { CompileLimits } from './compile/compiler.ts';
+import type { CompileLimit } from './errors.ts';
 
 /** What to run, what to feed it, and its bounds. */
 export interface ProcessRequest {
@@ -14,7 +13,7 @@ export interface ProcessRequest {
   readonly env: Readonly<Record<string, string>>;
   /** Fed to stdin; null for an empty stdin. */
   readonly input: string | null;
-  /** Descriptors that the compiler gets as 3, 4, … */
+  /** Descriptors that the compiler gets as {@link FIRST_DESCRIPTOR} and those after it. */
   readonly descriptors: readonly number[];
   readonly limits: CompileLimits;
   readonly signal: AbortSignal | undefined;
@@ -44,35 +43,38 @@ const KILL_GRACE = 1500;
 
 const MAX_TIMER = 2 ** 31 - 1;
 
+/** The descriptor that closes when Node ends, and the first that the compiler gets. */
+const LIFELINE = 3;
+export const FIRST_DESCRIPTOR = 4;
+
 /**
- * Sets limits that the kernel holds for every process of the compile, then becomes the compiler: 0.5 ms.
+ * Sets limits that the kernel holds for every process of the compile, then runs the compiler beside a guard.
  *
- * No core file; the memory limit; a processor-time limit, so that a compile does not outlive a Node that was killed;
- * and a bound on each file written. `ulimit` counts files in 512-byte blocks, memory in KiB, time in seconds.
+ * No core file; the memory limit; a processor-time limit; and a bound on each file written. `ulimit` counts files in
+ * 512-byte blocks, memory in KiB, time in seconds.
+ *
+ * The guard waits for the end of the lifeline, which comes when Node ends in whatever way, and then kills the group:
+ * gcc's cc1 and as too, of which `setpriv --pdeathsig` knows nothing, as the kernel forgets that at a fork. Shell and
+ * guard take 0.3 ms, of which setpriv's start alone would take 0.7. The shell stays, because a guard without a parent
+ * would be a zombie for ever where process 1 reaps none. Its own words, such as "Segmentation fault", go nowhere; the
+ * signal that ended the compiler ends it too, save those that would only stop it.
  */
-const LIMITING_SHELL =
-  '{ ulimit -c 0; ulimit -v "$1"; ulimit -t "$2"; ulimit -f "$3"; } 2>/dev/null; shift 3; exec "$@"';
+const GUARDING_SHELL = `
+{ ulimit -c 0; ulimit -v "$1"; ulimit -t "$2"; ulimit -f "$3"; } 2>/dev/null; shift 3
+exec 9>&2 2>&-
+{ read -r _; kill -KILL 0; } <&${LIFELINE} >&- 9>&- &
+guard=$!
+( exec "$@" ) 2>&9 9>&- ${LIFELINE}<&-
+code=$?
+kill -KILL $guard; wait $guard
+case $code in 129 | 13? | 14[0-3] | 15[2-5] | 159) kill -$((code - 128)) $$ ;; esac
+exit $code`;
 
-/**
- * util-linux's `setpriv` has the kernel kill the compiler when Node is killed, for 0.3 ms. Without it, as with
- * busybox's of the same name, only the processor-time limit ends an orphan, and one that waits for a FIFO stays.
- */
-const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(isUtilLinux);
-export const orphanGuard: readonly string[] = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'];
-
-function isUtilLinux(path: string): boolean {
-  try {
-    return basename(realpathSync(path)) === 'setpriv';
-  } catch {
-    return false;
-  }
-}
-
-function limitedCommand(request: ProcessRequest): string[] {
+function guardedCommand(request: ProcessRequest): string[] {
   const { timeout, maxOutputBytes, maxMemoryBytes } = request.limits;
   const whole = (value: number) => (Number.isSafeInteger(Math.ceil(value)) ? String(Math.ceil(value)) : 'unlimited');
   const limits = [whole(maxMemoryBytes / 1024), whole(timeout / 500 + 1), whole(maxOutputBytes / 512 + 1)];
-  return ['/bin/sh', '-c', LIMITING_SHELL, 'sh', ...limits, ...orphanGuard, ...request.command];
+  return ['/bin/sh', '-c', GUARDING_SHELL, 'sh', ...limits, ...request.command];
 }
 
 /**
@@ -83,11 +85,11 @@ function limitedCommand(request: ProcessRequest): string[] {
 export function runProcess(request: ProcessRequest): Promise<ProcessOutcome> {
   return new Promise((resolve, reject) => {
     request.signal?.throwIfAborted();
-    const [program, ...args] = limitedCommand(request) as [string, ...string[]];
+    const [program, ...args] = guardedCommand(request) as [string, ...string[]];
     const child = spawn(program, args, {
       cwd: request.cwd,
       env: request.env,
-      stdio: [request.input === null ? 'ignore' : 'pipe', 'pipe', 'pipe', ...request.descriptors],
+      stdio: [request.input === null ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe', ...request.descriptors],
       // A process group of its own, so that gcc's cc1 and as end with it.
       detached: true,
     });
@@ -140,6 +142,7 @@ export function runProcess(request: ProcessRequest): Promise<ProcessOutcome> {
     // A compiler that dies before it has read everything closes the pipe: its exit says more than EPIPE does.
     child.stdin?.on('error', () => {});
     child.stdin?.end(request.input);
+    lifelineOf(child)?.on('error', () => {});
 
     child.once('error', (error) => {
       if (child.pid === undefined) settle(() => reject(error));
@@ -169,5 +172,10 @@ function abandon(child: ChildProcess): void {
   child.stdin?.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
+  lifelineOf(child)?.destroy();
   child.unref();
+}
+
+function lifelineOf(child: ChildProcess): Readable | Writable | null | undefined {
+  return child.stdio[LIFELINE];
 }
