@@ -1,7 +1,22 @@
 /** What a caller may say about a library: types, defaults, and the one place where it is validated. */
 
-import { extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { checkAmount, checkBoolean, checkNonEmpty, checkRecord, checkString, checkStrings, refuse } from './checks.ts';
 import type { CompileInput, CompileLimits, Language } from './compile/compiler.ts';
+import {
+  type ArchiveInput,
+  INPUT_NAMES,
+  irOf,
+  type LibraryInput,
+  type ObjectInput,
+  OPTIONS_OF_INPUTS,
+  resolveInput,
+  type SharedLibraryInput,
+  type SourceFile,
+  type SourceIR,
+  type SourceText,
+} from './inputs.ts';
+import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
 
 /** Which loader makes the object live. `auto` takes `orc` where it can be used, else `shared-object`. */
@@ -35,33 +50,15 @@ export interface SourceLibraryOptions {
   readonly watch?: boolean;
 }
 
-/** A source that exists only in memory. */
-export interface SourceText {
-  readonly source: string;
-  /** Default `'c'`. */
-  readonly language?: Language;
-  /** Header name → text: found by `#include` before any folder, never by another library. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly file?: never;
-}
-
-/** A source file. */
-export interface SourceFile {
-  /** Path, absolute or relative to the working folder. The language follows from its extension unless it is given. */
-  readonly file: string;
-  /** Default: by extension; `.c` is C, `.cc .cpp .cxx .c++ .C` are C++. */
-  readonly language?: Language;
-  readonly source?: never;
-  readonly headers?: never;
-}
-
-/** What {@link loadSourceLibrary} takes: one source, in memory or in a file, and how to treat it. */
-export type SourceLibrarySpec = SourceLibraryOptions & (SourceText | SourceFile);
+/** What {@link loadSourceLibrary} takes: one input, and how to treat it. An option that doesn't go with it is refused. */
+export type SourceLibrarySpec = SourceLibraryOptions &
+  (SourceText | SourceFile | SourceIR | ObjectInput | ArchiveInput | SharedLibraryInput);
 
 /** A validated spec with every default filled in. */
 export interface ResolvedSpec {
   readonly name: string;
-  readonly input: CompileInput;
+  readonly input: LibraryInput;
+  /** Of a source; `'c'` for other inputs, which have none. */
   readonly language: Language;
   readonly flags: readonly string[];
   readonly includePaths: readonly string[];
@@ -74,80 +71,10 @@ export interface ResolvedSpec {
   readonly watch: boolean;
 }
 
-const LANGUAGE_BY_EXTENSION: Readonly<Record<string, Language>> = {
-  '.c': 'c',
-  '.cc': 'c++',
-  '.cpp': 'c++',
-  '.cxx': 'c++',
-  '.c++': 'c++',
-  '.C': 'c++',
-};
-
-const OPTION_NAMES = [
-  'name',
-  'source',
-  'language',
-  'headers',
-  'file',
-  'flags',
-  'includePaths',
-  'defines',
-  'loader',
-  'compiler',
-  'timeout',
-  'maxOutputBytes',
-  'maxMemoryBytes',
-  'signal',
-  'unsafeFlags',
-  'watch',
-] as const;
-
-/** Throws the TypeError that every wrong option gets: option, expectation, value and its type. */
-function refuse(option: string, expected: string, value: unknown): never {
-  const shown = typeof value === 'string' ? value.slice(0, 80) : String(value).slice(0, 80);
-  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
-  throw new TypeError(`Expected \`${option}\` to be ${expected}, got \`${shown}\` (${type})`);
-}
-
-function checkString(option: string, value: unknown, expected = 'a string without NUL'): string {
-  if (typeof value !== 'string' || value.includes('\0')) refuse(option, expected, value);
-  return value;
-}
-
-function checkNonEmpty(option: string, value: unknown): string {
-  if (checkString(option, value, 'a non-empty string without NUL') === '') {
-    refuse(option, 'a non-empty string without NUL', value);
-  }
-  return value as string;
-}
-
-function checkStrings(option: string, value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) refuse(option, 'an array of strings', value);
-  return value.map((item, index) => checkString(`${option}[${index}]`, item));
-}
-
-function checkBoolean(option: string, value: unknown): boolean {
-  if (value !== undefined && typeof value !== 'boolean') refuse(option, 'a boolean', value);
-  return value ?? false;
-}
+const OPTION_NAMES: readonly string[] = ['name', ...INPUT_NAMES, ...OPTIONS_OF_INPUTS, 'loader', 'signal'];
 
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
-
-function checkAmount(option: string, value: unknown, fallback: number, most: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > most) {
-    refuse(option, `an integer from 1 to ${most}`, value);
-  }
-  return value;
-}
-
-function checkRecord(option: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(option, 'a plain object', value);
-  return value as Readonly<Record<string, unknown>>;
-}
 
 function checkName(value: unknown): string {
   const expected = 'a non-empty string of at most 4,096 characters without control characters';
@@ -157,62 +84,16 @@ function checkName(value: unknown): string {
   return value;
 }
 
-/** One path inside our private folder, never a way out of it. */
-function checkHeaders(value: unknown): Readonly<Record<string, string>> {
-  const headers = checkRecord('headers', value);
-  for (const [name, text] of Object.entries(headers)) {
-    const parts = name.split('/');
-    if (
-      /[\0-\x1f\x7f\\"<>]/.test(name) ||
-      name.length > 512 ||
-      parts.some((part) => part === '' || /^\.\.?$/.test(part))
-    ) {
-      refuse('headers', 'keyed by relative paths such as `name.h` or `folder/name.h`', name);
-    }
-    checkString(`headers['${name}']`, text);
-  }
-  return headers as Readonly<Record<string, string>>;
-}
-
 function checkDefines(value: unknown): ResolvedSpec['defines'] {
   const defines = checkRecord('defines', value);
   for (const [name, text] of Object.entries(defines)) {
     if (!/^[A-Za-z_]\w*(\([\w, .]*\))?$/.test(name)) refuse('defines', 'keyed by macro names', name);
-    if (typeof text === 'string' ? /[\0\r\n]/.test(text) : typeof text !== 'number' && typeof text !== 'boolean') {
-      refuse(`defines.${name}`, 'a boolean, a number, or a string of one line', text);
+    const isText = typeof text === 'string' && !/[\0\r\n]/.test(text);
+    if (!isText && typeof text !== 'boolean' && !Number.isFinite(text)) {
+      refuse(`defines.${name}`, 'a boolean, a finite number, or a string of one line', text);
     }
   }
   return defines as ResolvedSpec['defines'];
-}
-
-function checkLanguage(value: unknown): Language | undefined {
-  if (value !== undefined && value !== 'c' && value !== 'c++') refuse('language', "'c' or 'c++'", value);
-  return value;
-}
-
-function resolveInput(spec: SourceLibrarySpec): { input: CompileInput; language: Language } {
-  const language = checkLanguage(spec.language);
-  if (spec.source !== undefined && spec.file !== undefined) {
-    throw new TypeError('Expected one of `source` and `file`, got both');
-  }
-  if (spec.file !== undefined) {
-    const path = checkNonEmpty('file', spec.file);
-    if (spec.headers !== undefined) throw new TypeError('`headers` goes with `source`; put a header beside the `file`');
-    const byExtension = language ?? LANGUAGE_BY_EXTENSION[extname(path)];
-    if (byExtension === undefined) {
-      const known = Object.keys(LANGUAGE_BY_EXTENSION).join(' ');
-      refuse('file', `a path with one of the extensions ${known}, or to come with a \`language\``, path);
-    }
-    return { input: { kind: 'file', path: resolve(path) }, language: byExtension };
-  }
-  if (spec.source === undefined) throw new TypeError('Expected one of `source` and `file`, got neither');
-  const text = checkString('source', spec.source);
-  const headers = checkHeaders(spec.headers);
-  const extension = language === 'c++' ? 'cpp' : 'c';
-  return {
-    input: { kind: 'text', text, displayName: `${spec.name}.${extension}`, headers },
-    language: language ?? 'c',
-  };
 }
 
 /**
@@ -223,12 +104,12 @@ function resolveInput(spec: SourceLibrarySpec): { input: CompileInput; language:
 export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   if (typeof spec !== 'object' || spec === null) refuse('spec', 'an object', spec);
   for (const option of Object.keys(spec)) {
-    if ((OPTION_NAMES as readonly string[]).includes(option)) continue;
+    if (OPTION_NAMES.includes(option)) continue;
     const [near] = nearNames(option, OPTION_NAMES);
     throw new TypeError(`Unknown option \`${option}\`${near ? `; did you mean \`${near}\`?` : ''}`);
   }
   const name = checkName(spec.name);
-  const { input, language } = resolveInput(spec);
+  const { input, language } = resolveInput(spec as unknown as Readonly<Record<string, unknown>>, name);
   const loader = spec.loader ?? 'auto';
   if (!['auto', 'orc', 'shared-object'].includes(loader)) {
     refuse('loader', "'auto', 'orc' or 'shared-object'", loader);
@@ -256,25 +137,50 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   };
 }
 
+/** What a reload may change. */
+export interface SpecChanges {
+  readonly source?: string;
+  readonly ir?: string | Uint8Array | LlvmModule;
+  readonly flags?: readonly string[];
+}
+
 /**
- * The spec with another source or other flags.
+ * The spec with another source or IR, or with other flags.
  *
- * @throws TypeError for a wrong value, an unknown name, or a `source` for a library that lives in a file.
+ * @throws TypeError for a wrong value, an unknown name, or a change that does not go with the input.
  */
-export function withChanges(
-  spec: ResolvedSpec,
-  changes: { readonly source?: string; readonly flags?: readonly string[] },
-): ResolvedSpec {
+export function withChanges(spec: ResolvedSpec, changes: SpecChanges): ResolvedSpec {
   checkRecord('changes', changes);
   for (const option of Object.keys(changes)) {
-    if (option !== 'source' && option !== 'flags') {
-      throw new TypeError(`Unknown option \`${option}\`; a reload takes \`source\` and \`flags\``);
+    if (option !== 'source' && option !== 'ir' && option !== 'flags') {
+      throw new TypeError(`Unknown option \`${option}\`; a reload takes \`source\`, \`ir\` and \`flags\``);
     }
   }
-  const flags = changes.flags === undefined ? spec.flags : checkStrings('flags', changes.flags);
-  if (changes.source === undefined) return { ...spec, flags };
-  if (spec.input.kind === 'file') {
-    throw new TypeError(`\`source\` can't replace the file ${spec.input.path}; write the file and reload`);
+  const { input } = spec;
+  if (input.kind === 'sharedLibrary') {
+    throw new TypeError(
+      'A `sharedLibrary` can not be reloaded: the dynamic linker gives an open library again; dispose it and load it anew',
+    );
   }
-  return { ...spec, flags, input: { ...spec.input, text: checkString('source', changes.source) } };
+  if (input.kind === 'object' || input.kind === 'archive') {
+    const [option] = Object.entries(changes).find(([, value]) => value !== undefined) ?? [];
+    if (option === undefined) return spec;
+    throw new TypeError(`\`${option}\` does not go with \`${input.kind}\`, which a reload reads again`);
+  }
+  const flags = changes.flags === undefined ? spec.flags : checkStrings('flags', changes.flags);
+  return { ...spec, flags, input: withChangedInput(spec.name, input, changes) };
+}
+
+function withChangedInput(name: string, input: CompileInput, { source, ir }: SpecChanges): CompileInput {
+  if (source !== undefined) {
+    if (input.kind === 'ir') throw new TypeError('`source` can not replace `ir`; give `ir`');
+    if (input.kind === 'file') {
+      throw new TypeError(`\`source\` can't replace the file ${input.path}; write the file and reload`);
+    }
+  }
+  if (ir !== undefined) {
+    if (input.kind !== 'ir') throw new TypeError('`ir` can only replace `ir`');
+    return { ...input, ...irOf(ir, name) };
+  }
+  return source === undefined || input.kind !== 'text' ? input : { ...input, text: checkString('source', source) };
 }

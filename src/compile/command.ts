@@ -14,7 +14,6 @@ export interface OutputNames {
   readonly rule: string;
 }
 
-const IDENTIFIER = /^[A-Za-z_$][\w$]*(\([\w$, .]*\))?$/;
 const FOLDER_OPTIONS = new Set(['-I', '-isystem', '-iquote', '-idirafter', '-isysroot']);
 const LONG_FOLDER_OPTIONS = new Set(['--sysroot', '--include-directory']);
 
@@ -132,13 +131,7 @@ function absoluteFolders(words: readonly string[], cwd: string): string[] {
 
 function defineArguments(defines: CompileRequest['defines']): string[] {
   return Object.entries(defines).map(([name, value]) => {
-    if (!IDENTIFIER.test(name))
-      throw new TypeError(`Expected a key of \`defines\` to be a macro name, got \`${name}\``);
     if (value === false) return `-U${name}`;
-    const text = value === true ? '1' : String(value);
-    if (/[\0\r\n]/.test(text) || (typeof value === 'number' && !Number.isFinite(value))) {
-      throw new TypeError(`Expected \`defines.${name}\` to be text of one line or a finite number, got \`${text}\``);
-    }
-    return `-D${name}=${text}`;
+    return `-D${name}=${value === true ? '1' : value}`;
   });
 }

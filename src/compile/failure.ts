@@ -108,3 +108,9 @@ export function startFailure(library: string, path: string, cause: unknown): Too
   const why = code === 'E2BIG' ? 'flags, include paths and defines are longer than a command may be' : message;
   return new ToolchainError(library, `${library}: the compiler ${path} can't be started: ${why}`, [path], { cause });
 }
+
+/** The error for a temporary folder that can't be written to. */
+export function folderFailure(library: string, cause: unknown): CompileError {
+  const nothing = { diagnostics: [], command: [], exitCode: null, signal: null, stderr: '' };
+  return new CompileError(library, `${library}: ${(cause as Error).message}`, nothing, { cause });
+}

@@ -1,18 +1,18 @@
 /** Compiles once: one compiler process, source in by stdin, object bytes out, nothing left behind. */
 
 import { checkRelocatable } from '../elf.ts';
+import { createPrivateFolder } from '../private-folder.ts';
 import { runProcess } from '../run-process.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest, CompileResult } from './compiler.ts';
 import { parseDependencyRule, splitRuleAndObject } from './dependencies.ts';
 import { compilerEnvironment } from './environment.ts';
-import { limitError, startFailure } from './failure.ts';
+import { folderFailure, limitError, startFailure } from './failure.ts';
 import { checkFlags } from './flags.ts';
-import { createHeaderFolder, isShadowed } from './header-folder.ts';
 import { fileOf, readOutcome } from './outcome.ts';
 import { createSeekableOutputs } from './seekable-outputs.ts';
-import { type CompilePlaces, nameOf } from './sources.ts';
+import { type CompilePlaces, isShadowed, nameOf } from './sources.ts';
 
 /**
  * One compile in one process.
@@ -20,9 +20,10 @@ import { type CompilePlaces, nameOf } from './sources.ts';
  * Text is fed by stdin and never written to a file; its in-memory headers live in a private folder for as long as the
  * compiler runs. clang writes the object to stdout, gcc to a file without a name, as its assembler must seek.
  *
- * @throws CompileError when a flag is refused, the source is wrong, or the compiler crashes;
+ * @throws CompileError when a flag is refused, the source is wrong, the compiler crashes, or the temporary folder can't
+ * be written to;
  * CompileLimitError when a limit is exceeded; the signal's reason when that aborts;
- * TypeError for flags, defines and header names that no compiler could take.
+ * TypeError for flags that no compiler could take.
  */
 export async function compileOneShot(toolchain: Toolchain, request: CompileRequest): Promise<CompileResult> {
   request.signal?.throwIfAborted();
@@ -30,8 +31,11 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
   const { input, library, limits } = request;
   const cwd = process.cwd();
   const hasHeaders = input.kind === 'text' && Object.keys(input.headers).length > 0;
-  await using headers = hasHeaders ? await createHeaderFolder(input.headers) : null;
-  await using outputs = toolchain.kind === 'gcc' ? await createSeekableOutputs() : null;
+  const fail = (error: unknown) => {
+    throw folderFailure(library, error);
+  };
+  await using headers = hasHeaders ? await createPrivateFolder(input.headers).catch(fail) : null;
+  await using outputs = toolchain.kind === 'gcc' ? await createSeekableOutputs().catch(fail) : null;
 
   // The folder of the including file is searched before any other, and for stdin that is the working folder. Where
   // a file there would hide an in-memory header, the compiler runs in the folder of the headers instead.

@@ -9,10 +9,9 @@ import { DriverPool, DriverTimeout } from './driver-pool.ts';
 import { DriverCrash, DriverFailure } from './driver-process.ts';
 import { limitError } from './failure.ts';
 import { checkFlags } from './flags.ts';
-import { checkHeaderNames, isShadowed } from './header-folder.ts';
 import { fileOf, type Outcome, readOutcome } from './outcome.ts';
 import type { Packet, ResultMessage } from './protocol.ts';
-import type { CompilePlaces } from './sources.ts';
+import { type CompilePlaces, isShadowed } from './sources.ts';
 
 /** Where in-memory headers are, for a driver: a folder that no file system has. */
 const HEADER_FOLDER = '/fromsource-headers';
@@ -56,7 +55,6 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
   const { input } = request;
   const cwd = process.cwd();
   const headers = input.kind === 'text' ? Object.entries(input.headers) : [];
-  checkHeaderNames(headers.map(([name]) => name));
   // The one-shot compiler has a folder to run in that turns this order round.
   if (input.kind === 'text' && isShadowed(input.headers, cwd)) return null;
 

@@ -1,9 +1,7 @@
 /** Where gcc writes: files without a name, because its assembler must seek in the object that it writes. */
 
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { openUnnamedFile } from '../private-folder.ts';
 import { FIRST_DESCRIPTOR } from '../run-process.ts';
 import type { OutputNames } from './command.ts';
 
@@ -21,8 +19,8 @@ export interface SeekableOutputs extends AsyncDisposable {
  * right after it was opened can be opened again under `/dev/fd/N`, and can't be left behind.
  */
 export async function createSeekableOutputs(): Promise<SeekableOutputs> {
-  const object = await openUnnamed();
-  const rule = await openUnnamed().catch(async (error) => {
+  const object = await openUnnamedFile();
+  const rule = await openUnnamedFile().catch(async (error) => {
     await object.close();
     throw error;
   });
@@ -38,13 +36,6 @@ export async function createSeekableOutputs(): Promise<SeekableOutputs> {
       await rule.close();
     },
   };
-}
-
-async function openUnnamed(): Promise<FileHandle> {
-  const path = join(tmpdir(), `fromsource-${randomUUID()}`);
-  const handle = await open(path, 'wx+', 0o600);
-  await unlink(path);
-  return handle;
 }
 
 /** From position 0, wherever the compiler's descriptor, which shares nothing with this one, has got to. */

@@ -1,7 +1,8 @@
 /** The caller's names and texts of the files that a compiler mentions. */
 
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { CompileInput } from './compiler.ts';
 import { filesOf, type NamedSource, type RawDiagnostic } from './diagnostics.ts';
 
@@ -13,6 +14,11 @@ export interface CompilePlaces {
   readonly headerFolder: string | null;
   /** The folder that the compiler runs in. */
   readonly runFolder: string;
+}
+
+/** Whether a file of the working folder would be found before an in-memory header of the same name. */
+export function isShadowed(headers: Readonly<Record<string, string>>, cwd: string): boolean {
+  return Object.keys(headers).some((name) => existsSync(join(cwd, name)));
 }
 
 /** A file that diagnostics point into is read up to this size, and so many of them. */
