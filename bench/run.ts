@@ -1,7 +1,7 @@
 /**
  * Runs every trial in processes of its own and prints subject / baseline with the spread over those processes.
  *
- *     npm run bench                     all trials, five processes each
+ *     npm run bench                     all trials, five processes each where one is short
  *     npm run bench -- link call        the trials that are named
  *     npm run bench -- --processes 10
  *
@@ -26,6 +26,9 @@ for (const name of positionals) {
   console.error(`bench: there is no trial ${name}; there are ${known.join(', ')}`);
   process.exit(2);
 }
+
+/** Trials that take long in themselves, and where a median over processes adds little. */
+const FEW: Readonly<Record<string, number>> = { 'resident-soak': 1, 'resident-large': 2 };
 
 type Line = Row | Figure;
 const isRow = (line: Line): line is Row => 'baseline' in line;
@@ -60,7 +63,7 @@ console.log(
 );
 const all: { trial: string; runs: Line[][] }[] = [];
 for (const trial of positionals.length > 0 ? positionals : known) {
-  const runs = Array.from({ length: processes }, () => runTrial(trial));
+  const runs = Array.from({ length: Math.min(processes, FEW[trial] ?? processes) }, () => runTrial(trial));
   all.push({ trial, runs });
   for (const [index] of (runs[0] as Line[]).entries()) {
     const { name, amount, spread, verdict, times } = summarise(runs.map((run) => run[index] as Line));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 /** One comparison of a trial: the same work done by the subject and by the baseline, alternating in one process. */
 export interface Row {
   readonly name: string;
-  readonly unit: 'ms' | 'µs' | 'ns';
+  readonly unit: 'ms' | 'µs' | 'ns' | 'MB';
   readonly subject: number;
   readonly baseline: number;
   readonly baselineName: string;
