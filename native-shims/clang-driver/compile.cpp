@@ -147,7 +147,7 @@ void Compiler::compileAll(const Job &What, const CompileMessage &Message,
     // makes with the flag for it; the first one says it all.
     SourceResult Made = compileOne(What, Message, Kind, Checked, Disk, Result);
     if (Kind == Message.Outputs.front())
-      Result.Stderr += Made.Text;
+      Result.Stderr += Made.Text + Checked.Note;
     if (!Made.Succeeded)
       return Result.Outputs.clear();
     Result.Outputs.emplace_back(Kind, std::move(Made.Output));

@@ -3,8 +3,8 @@
 #include "frontend.h"
 #include "guard.h"
 #include "phases.h"
-#include "pragma_watch.h"
 #include "preamble.h"
+#include "prefix_watch.h"
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
@@ -25,7 +25,7 @@ namespace {
 /// With a watch on the pragmas behind a preamble.
 template <typename Action> class Watched : public Action {
 public:
-  explicit Watched(PragmaWatch *Watch) : Watch(Watch) {}
+  explicit Watched(PrefixWatch *Watch) : Watch(Watch) {}
 
 protected:
   bool BeginSourceFileAction(CompilerInstance &CI) override {
@@ -36,12 +36,12 @@ protected:
   }
 
 private:
-  PragmaWatch *const Watch;
+  PrefixWatch *const Watch;
 };
 } // namespace
 
 static std::unique_ptr<FrontendAction> actionFor(OutputKind Kind,
-                                                 PragmaWatch *Watch) {
+                                                 PrefixWatch *Watch) {
   switch (Kind) {
   case OutputKind::Object:
     return std::make_unique<Watched<EmitObjAction>>(Watch);
@@ -107,7 +107,7 @@ SourceResult compileSource(const Job &What, OutputKind Kind,
     Invocation->getPreprocessorOpts().clearRemappedFiles();
   }
 
-  PragmaWatch Watch;
+  PrefixWatch Watch;
   SourceResult Result;
   RequestGuard::setPrinted(&What.Text, &Result.Text);
   raw_string_ostream Printed(Result.Text);

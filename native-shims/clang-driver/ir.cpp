@@ -151,6 +151,27 @@ static bool runPasses(Module &M, TargetMachine &Machine, StringRef Passes,
   return isValid(M, To);
 }
 
+/// The parser's errors have a place, but not the name of what is around it.
+static std::string noteAround(StringRef Input, const SMDiagnostic &Where) {
+  StringRef Function;
+  for (int Line = 1; Line <= Where.getLineNo() && !Input.empty(); ++Line) {
+    StringRef Text;
+    std::tie(Text, Input) = Input.split('\n');
+    if (Text.starts_with("define "))
+      Function = Text.drop_until([](char C) { return C == '@'; })
+                     .drop_front()
+                     .take_until([](char C) { return C == '('; });
+    else if (Text.starts_with("}") && Line < Where.getLineNo())
+      Function = "";
+  }
+  if (Function.empty())
+    return "";
+  return ("<stdin>:" + Twine(Where.getLineNo()) + ":" +
+          Twine(Where.getColumnNo() + 1) + ": note: in function '" +
+          Function.trim('"') + "'\n")
+      .str();
+}
+
 IRCheck checkIR(const Job &What, StringRef Input,
                 const std::optional<std::string> &Passes) {
   IRCheck Result;
@@ -165,8 +186,10 @@ IRCheck checkIR(const Job &What, StringRef Input,
   // clang says the same, when it reads the module again.
   Result.Text.clear();
   Result.IsGood = !M;
-  if (!M)
+  if (!M) {
+    Result.Note = noteAround(Input, Unreadable);
     return Result;
+  }
   std::unique_ptr<TargetMachine> Machine = machineFor(What);
   if (!Machine) {
     Result.Text = "error: there is no code generator for this target\n";

@@ -14,6 +14,9 @@ struct IRCheck {
   bool IsGood = false;
   /// In the form of clang's messages, one a line.
   std::string Text;
+  /// The function that text is in which can't be parsed, to be added to what
+  /// clang says.
+  std::string Note;
   /// The module as bitcode, when it went through the caller's passes.
   std::optional<Bytes> Optimised;
 };

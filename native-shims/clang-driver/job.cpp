@@ -56,7 +56,10 @@ static void buildJob(Job &To, const std::vector<std::string> &Command,
   To.Program = realProgram(Command.front());
   SmallString<256> Headers(sys::path::parent_path(To.Program));
   sys::path::append(Headers, "..", "lib", "clang", CLANG_VERSION_MAJOR_STRING);
-  if (!FS->exists(Headers + "/include")) {
+  // Debian has a link to these headers in /usr/lib, so that they seem to be
+  // gcc's too.
+  if (!sys::path::filename(To.Program).contains("clang") ||
+      !FS->exists(Headers + "/include")) {
     To.Unsupported = To.Program + " is not clang " CLANG_VERSION_MAJOR_STRING;
     return;
   }

@@ -1,7 +1,7 @@
 //===- preamble.cpp - Headers parsed once ---------------------------------===//
 
 #include "preamble.h"
-#include "pragma_watch.h"
+#include "prefix_watch.h"
 #include "clang/Basic/DiagnosticLex.h"
 #include "clang/Basic/DiagnosticOptions.h"
 #include "clang/Frontend/CompilerInstance.h"
@@ -126,9 +126,12 @@ struct Listener : DiagnosticConsumer {
 
 namespace {
 struct Watched : PreambleCallbacks {
-  PragmaWatch Watch;
+  PrefixWatch Watch;
   CompilerInstance *Clang = nullptr;
   void BeforeExecute(CompilerInstance &CI) override { Clang = &CI; }
+  void AfterExecute(CompilerInstance &CI) override {
+    Watch.noteContents(CI.getSourceManager());
+  }
   std::unique_ptr<PPCallbacks> createPPCallbacks() override {
     return Watch.callbacks(Clang->getSourceManager());
   }

@@ -1,8 +1,10 @@
 /** A client of the resident compiler for tests: one process, requests answered in order. */
 
-import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { compilerArguments } from '../../src/compile/command.ts';
+import { parseDependencyRule, splitRuleAndObject } from '../../src/compile/dependencies.ts';
 import {
   type Answer,
   type CompileMessage,
@@ -13,6 +15,8 @@ import {
   type ResultMessage,
   readAnswer,
 } from '../../src/compile/protocol.ts';
+import type { Toolchain } from '../../src/toolchain/discover.ts';
+import { textRequest } from '../compile/requests.ts';
 
 /** `FROMSOURCE_TEST_DRIVER` names one that was built elsewhere. */
 export const DRIVER =
@@ -32,7 +36,8 @@ export function whyNoDriver(): string | null {
 /** What a request may leave out. */
 export interface CompileOptions {
   readonly text?: string | null;
-  readonly args?: readonly string[];
+  readonly flags?: readonly string[];
+  readonly language?: 'c' | 'c++' | 'ir';
   readonly command?: readonly string[];
   readonly folder?: string;
   readonly files?: Readonly<Record<string, string>>;
@@ -51,10 +56,37 @@ export interface Compiled {
   readonly outputs: Readonly<Record<string, Buffer>>;
 }
 
-/** The command for a text, with the same ending that src/compile/command.ts gives it. */
-export function commandFor(args: readonly string[] = ['-O2'], language = 'c'): string[] {
-  const format = ['-fno-diagnostics-color', '-fdiagnostics-print-source-range-info', '-fno-crash-diagnostics'];
-  return ['clang-22', ...args, '--no-default-config', ...format, '-fPIC', '-c', '-o', '-', '-x', language, '-'];
+const CLANG: Toolchain = {
+  kind: 'clang',
+  path: '/usr/bin/clang-22',
+  version: '22',
+  major: 22,
+  target: 'x86_64-pc-linux-gnu',
+  resident: null,
+};
+
+/** The command for a text, as src/compile/command.ts makes it. */
+export function commandFor(
+  flags: readonly string[] = ['-O2'],
+  language: string = 'c',
+  folder = process.cwd(),
+): string[] {
+  const request = textRequest('', { flags, language: language as 'c' });
+  const places = { callerFolder: folder, headerFolder: null, runFolder: folder };
+  const args = compilerArguments(CLANG, request, places, { object: '-', rule: '-' });
+  // IR has no dependencies, and the driver warns of options for them.
+  const isRule = (word: string | undefined) => /^-M[DFT]?$/.test(word ?? '');
+  const used = args.filter((word, at) => language !== 'ir' || (!isRule(word) && !/^-M[FT]$/.test(args[at - 1] ?? '')));
+  return [CLANG.path, ...used];
+}
+
+/** What a process of clang's own makes of the command. */
+export function compileOnce(command: readonly string[], input: string | Uint8Array, folder = process.cwd()) {
+  const [program, ...args] = command as [string, ...string[]];
+  const { status, stdout, stderr } = spawnSync(program, args, { input, cwd: folder, maxBuffer: 2 ** 30 });
+  const { rule, object } = splitRuleAndObject(stdout);
+  const absolute = (name: string) => resolve(folder, name);
+  return { status, stderr: stderr.toString(), object, read: parseDependencyRule(rule).map(absolute) };
 }
 
 type Waiting = { resolve(packet: Packet<Answer>): void; reject(error: Error): void };
@@ -118,7 +150,7 @@ export class DriverClient implements AsyncDisposable {
   }
 
   frame(options: CompileOptions): Uint8Array[] {
-    const { text = '', bytes, files = {}, args, folder = process.cwd(), outputs = ['object'] } = options;
+    const { text = '', bytes, files = {}, flags, language, folder = process.cwd(), outputs = ['object'] } = options;
     const { passes = null, preamble = false, maxMemoryBytes = 0 } = options;
     const input = bytes ?? (text === null ? null : Buffer.from(text));
     const attachments: Uint8Array[] = input === null ? [] : [input];
@@ -130,7 +162,7 @@ export class DriverClient implements AsyncDisposable {
     const message: CompileMessage = {
       type: 'compile',
       id: this.#id,
-      command: options.command ?? commandFor(args),
+      command: options.command ?? commandFor(flags, language, folder),
       folder,
       stdin: input === null ? null : 0,
       files: named,

@@ -1,6 +1,6 @@
-//===- pragma_watch.cpp - What a prefix does beyond its text --------------===//
+//===- prefix_watch.cpp - What a prefix does beyond its text --------------===//
 
-#include "pragma_watch.h"
+#include "prefix_watch.h"
 #include "clang/Basic/SourceManager.h"
 #include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Token.h"
@@ -14,13 +14,22 @@ namespace fromsource {
 namespace {
 class Watcher : public PPCallbacks {
 public:
-  Watcher(PragmaWatch &To, const SourceManager &Sources)
+  Watcher(PrefixWatch &To, const SourceManager &Sources)
       : To(To), Sources(Sources) {}
 
   void MacroExpands(const Token &Name, const MacroDefinition &, SourceRange,
                     const MacroArgs *) override {
     StringRef Text = Name.getIdentifierInfo()->getName();
-    if (Text == "__DATE__" || Text == "__TIME__" || Text == "__TIMESTAMP__")
+    if (Text == "__DATE__" || Text == "__TIME__" || Text == "__TIMESTAMP__" ||
+        Text == "__COUNTER__")
+      To.noteHarm();
+  }
+
+  void FileChanged(SourceLocation Where, FileChangeReason Reason,
+                   SrcMgr::CharacteristicKind, FileID) override {
+    // By `#line`; but clang's own definitions are full of it.
+    FileID File = Sources.getFileID(Where);
+    if (Reason == RenameFile && Sources.getFileEntryRefForID(File))
       To.noteHarm();
   }
 
@@ -38,28 +47,36 @@ public:
   }
 
 private:
-  PragmaWatch &To;
+  PrefixWatch &To;
   const SourceManager &Sources;
 };
 } // namespace
 
 std::unique_ptr<PPCallbacks>
-PragmaWatch::callbacks(const SourceManager &Sources) {
+PrefixWatch::callbacks(const SourceManager &Sources) {
   return std::make_unique<Watcher>(*this, Sources);
 }
 
-bool PragmaWatch::isHarmless() const {
+void PrefixWatch::noteContents(const SourceManager &Sources) {
+  for (auto At = Sources.fileinfo_begin(); At != Sources.fileinfo_end(); ++At)
+    if (std::optional<StringRef> Text = At->second->getBufferDataIfLoaded())
+      if (Text->contains("__builtin_FILE") ||
+          Text->contains("__builtin_source_location"))
+        noteHarm();
+}
+
+bool PrefixWatch::isHarmless() const {
   return !IsHarmful && !UndoesForeign && all_of(Depths, [](const auto &Each) {
     return Each.second == 0 || StringRef(Each.first).starts_with("macro ");
   });
 }
 
-void PragmaWatch::close(const std::string &What) {
+void PrefixWatch::close(const std::string &What) {
   if (--Depths[What] < 0)
     UndoesForeign = true;
 }
 
-void PragmaWatch::notePragma(StringRef Text) {
+void PrefixWatch::notePragma(StringRef Text) {
   SmallVector<StringRef, 8> Words;
   SplitString(Text, Words, " \t\r(),");
   auto Is = [&Words](size_t Index, StringRef Word) {

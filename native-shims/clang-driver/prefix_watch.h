@@ -1,7 +1,7 @@
-//===- pragma_watch.h - What a prefix does beyond its text ------*- C++ -*-===//
+//===- prefix_watch.h - What a prefix does beyond its text ------*- C++ -*-===//
 
-#ifndef FROMSOURCE_PRAGMA_WATCH_H
-#define FROMSOURCE_PRAGMA_WATCH_H
+#ifndef FROMSOURCE_PREFIX_WATCH_H
+#define FROMSOURCE_PREFIX_WATCH_H
 
 #include "llvm/ADT/StringRef.h"
 #include <map>
@@ -16,14 +16,19 @@ class SourceManager;
 namespace fromsource {
 
 /// Watches the parsing of a prefix for what a later compile would not find in
-/// it: the time of day, and the effect of pragmas, of which clang keeps some
-/// (packing, diagnostics) and loses others (visibility, weak names, sections).
-/// System headers undo theirs; so that is what is asked for.
-class PragmaWatch {
+/// it as it was: the time of day, the counter, renamed lines, and the effect of
+/// pragmas, of which clang keeps some (packing, diagnostics) and loses others
+/// (visibility, weak names, sections). System headers undo theirs; so that is
+/// what is asked for.
+class PrefixWatch {
 public:
   /// To be added to a preprocessor. The watch must outlive it.
   std::unique_ptr<clang::PPCallbacks>
   callbacks(const clang::SourceManager &Sources);
+
+  /// To be called when the prefix was parsed: looks for what is evaluated only
+  /// later, under the absolute names that files have in a preamble.
+  void noteContents(const clang::SourceManager &Sources);
 
   /// Of a prefix: nothing of that kind was seen, or it was undone. A macro that
   /// stays pushed is harmless as long as the rest does not pop it, and clang
@@ -48,4 +53,4 @@ private:
 
 } // namespace fromsource
 
-#endif // FROMSOURCE_PRAGMA_WATCH_H
+#endif // FROMSOURCE_PREFIX_WATCH_H
