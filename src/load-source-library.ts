@@ -4,61 +4,90 @@
  */
 
 import { performance } from 'node:perf_hooks';
+import type { CompileInput } from './compile/compiler.ts';
 import { compile } from './compile/queue.ts';
 import { startAhead } from './compile/resident.ts';
 import type { Build } from './generation.ts';
+import type { LibraryInput, ObjectsInput } from './inputs.ts';
 import { SourceLibrary } from './library.ts';
+import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
-import type { ResolvedSpec, SourceLibrarySpec } from './options.ts';
+import { openSharedLibrary } from './loader/shared-library.ts';
+import { languageOf, readObjects } from './objects/read-objects.ts';
+import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
+
+/** What a kind of input comes to, and when it was there. */
+type Live = Pick<Build, 'image' | 'loader' | 'diagnostics' | 'dependencies'> & {
+  /** `performance.now()` when the tools were found, and when the object was there. */
+  readonly found: number;
+  readonly made: number;
+};
 
 /** One run of the path. */
 async function build(spec: ResolvedSpec): Promise<Build> {
   const startedAt = Date.now();
   const started = performance.now();
-  const library = spec.name;
-  spec.signal?.throwIfAborted();
+  const { input, signal } = spec;
+  signal?.throwIfAborted();
+  const live = await makeLive(spec, input);
+  const linked = performance.now();
+  if (signal?.aborted) {
+    await live.image.dispose();
+    throw signal.reason;
+  }
+  const { found, made, ...rest } = live;
+  const stages = { toolchain: found - started, compile: made - found, link: linked - made };
+  return { ...rest, startedAt, started, linked, stages };
+}
+
+function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
+  switch (input.kind) {
+    case 'sharedLibrary':
+      return openShared(spec, input.sharedLibrary);
+    case 'object':
+    case 'archive':
+      return linkObjects(spec, input);
+    default:
+      return compileAndLink(spec, input);
+  }
+}
+
+async function compileAndLink(spec: ResolvedSpec, input: CompileInput): Promise<Live> {
+  const { name: library, signal } = spec;
   const toolchain = await discoverToolchain({ library, compiler: spec.compiler });
   startAhead(toolchain);
   // Before the compile, so that a loader that was asked for and can't be had is known at once.
   const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
   const found = performance.now();
+  const { object, diagnostics, dependencies } = await compile(toolchain, requestOf(spec, input));
+  const made = performance.now();
+  // IR does not say which language it was.
+  const language = input.kind === 'ir' ? languageOf([object]) : spec.language;
+  const image = await loader.link({ library, object, language, compilerPath: toolchain.path, signal });
+  return { image, loader: report, diagnostics, dependencies, found, made };
+}
 
-  const compiled = await compile(toolchain, {
-    library,
-    input: spec.input,
-    language: spec.language,
-    flags: spec.flags,
-    includePaths: spec.includePaths,
-    defines: spec.defines,
-    unsafeFlags: spec.unsafeFlags,
-    limits: spec.limits,
-    signal: spec.signal,
-  });
-  const compiledAt = performance.now();
+/** Needs a compiler only where a linker is needed. */
+async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Promise<Live> {
+  const { name: library, signal } = spec;
+  const { objects, files, language } = await readObjects(library, input);
+  const { loader, report } = selectLoader(library, spec.loader, 'clang');
+  const needsLinker = loader.kind === 'shared-object' || objects.length > 1;
+  const compilerPath = needsLinker ? (await discoverToolchain({ library, compiler: spec.compiler })).path : '';
+  const found = performance.now();
+  const object = await mergeObjects({ library, compilerPath, signal }, objects);
+  const made = performance.now();
+  const image = await loader.link({ library, object, language, compilerPath, signal });
+  return { image, loader: report, diagnostics: [], dependencies: files, found, made };
+}
 
-  const image = await loader.link({
-    library,
-    object: compiled.object,
-    language: spec.language,
-    compilerPath: toolchain.path,
-  });
-  const linked = performance.now();
-  if (spec.signal?.aborted) {
-    await image.dispose();
-    throw spec.signal.reason;
-  }
-  return {
-    image,
-    loader: report,
-    diagnostics: compiled.diagnostics,
-    dependencies: compiled.dependencies,
-    startedAt,
-    started,
-    linked,
-    stages: { toolchain: found - started, compile: compiledAt - found, link: linked - compiledAt },
-  };
+async function openShared(spec: ResolvedSpec, file: string): Promise<Live> {
+  const found = performance.now();
+  const image = await openSharedLibrary(spec.name, file);
+  const report = { kind: 'shared-object', reason: 'the input is a shared library' } as const;
+  return { image, loader: report, diagnostics: [], dependencies: [], found, made: found };
 }
 
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {

@@ -16,6 +16,8 @@ export interface LinkRequest {
   readonly language: 'c' | 'c++';
   /** The compiler driver that links for the shared-object loader. */
   readonly compilerPath: string;
+  /** Called off before the initialisers run, none of them does. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -34,6 +36,6 @@ export interface LoadedImage {
 
 export interface Loader {
   readonly kind: 'orc' | 'shared-object';
-  /** Throws LinkError. On failure nothing of the object stays behind. */
+  /** Throws LinkError, or the signal's reason. On failure nothing of the object stays behind. */
   link(request: LinkRequest): Promise<LoadedImage>;
 }

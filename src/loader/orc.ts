@@ -57,12 +57,14 @@ export class OrcLoader implements Loader {
 
   async link(request: LinkRequest): Promise<LoadedImage> {
     const shim = this.#shim;
-    const { library, object } = request;
+    const { library, object, signal } = request;
+    signal?.throwIfAborted();
     const out = new BigUint64Array(1);
     check(shim, library, shim.dylibCreate(shim.session, library, out));
     const dylib = out[0] ?? null;
     try {
       check(shim, library, await shim.dylibAddObject(dylib, object, object.byteLength));
+      signal?.throwIfAborted();
       check(shim, library, shim.dylibInitialize(dylib));
       check(shim, library, shim.dylibSymbols(dylib, out));
       return new OrcImage(shim, library, dylib, parseSymbols(koffi.decode.string(out[0])));

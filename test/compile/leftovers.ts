@@ -43,7 +43,7 @@ export function descriptors(): string[] {
   });
 }
 
-/** Children of this process, zombies too, and every process that was given our temporary folder. */
+/** Children of this process, zombies too, and every process that was given our temporary folder, or one in it. */
 export function processes(sandbox: Sandbox): string[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
@@ -51,7 +51,7 @@ export function processes(sandbox: Sandbox): string[] {
       const status = readFileSync(`/proc/${name}/stat`, 'utf8');
       const parent = status.slice(status.lastIndexOf(')') + 2).split(' ')[1];
       const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      const isOurs = readFileSync(`/proc/${name}/environ`, 'utf8').includes(`TMPDIR=${sandbox.temporary}\0`);
+      const isOurs = readFileSync(`/proc/${name}/environ`, 'utf8').includes(`TMPDIR=${sandbox.temporary}`);
       return Number(parent) === process.pid || isOurs ? [`${name} ${command}`] : [];
     } catch {
       return [];

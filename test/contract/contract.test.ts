@@ -13,6 +13,7 @@ import {
   SymbolNotFoundError,
   viewBytes,
 } from '../../src/index.ts';
+import type { CompileInput } from '../../src/compile/compiler.ts';
 import type { Loader } from '../../src/loader/loader.ts';
 import { selectLoader } from '../../src/loader/select.ts';
 
@@ -534,6 +535,23 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     expect(kept.disposed).toBe(true);
   });
 
+  test('a link that is called off runs no initialiser, and what it waits for ends', async () => {
+    const log = await makeLog();
+    const { link } = await objectLoader(
+      loader,
+      `#include <string.h>
+      __attribute__((constructor)) static void start(void) { strcat((char *)${log.address}ul, "ran "); }`,
+    );
+    const abort = new AbortController();
+    const linking = link(abort.signal);
+    abort.abort(new Error('enough'));
+    await expect(linking).rejects.toThrow('enough');
+    await expect(link(abort.signal)).rejects.toThrow('enough');
+    expect(log.text()).toBe('');
+    await (await link()).dispose();
+    expect(log.text()).toBe('ran ');
+  });
+
   test('five hundred libraries live at once, none with a page both writable and executable', async () => {
     const { link } = await objectLoader(loader);
     const images = await Promise.all(Array.from({ length: 500 }, () => link()));
@@ -566,19 +584,22 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
   });
 });
 
+const COUNTER = `
+  #include <stdlib.h>
+  int shared = 1; static int state[1000]; int next(void) { return ++state[7]; }
+  static void end(void) { state[7] = 0; } __attribute__((constructor)) static void start(void) { atexit(end); }`;
+
 /** A loader with one object, so that the many-libraries tests measure loading, not compiling. */
-async function objectLoader(kind: (typeof LOADERS)[number]) {
+async function objectLoader(kind: (typeof LOADERS)[number], source = COUNTER) {
   const { compile } = await import('../../src/compile/queue.ts');
   const { discoverToolchain } = await import('../../src/toolchain/discover.ts');
-  const { resolveSpec } = await import('../../src/options.ts');
-  const spec = resolveSpec({
-    name: 'many',
-    source: `#include <stdlib.h>
-      int shared = 1; static int state[1000]; int next(void) { return ++state[7]; }
-      static void end(void) { state[7] = 0; } __attribute__((constructor)) static void start(void) { atexit(end); }`,
-  });
+  const { requestOf, resolveSpec } = await import('../../src/options.ts');
+  const spec = resolveSpec({ name: 'many', source });
   const toolchain = await discoverToolchain({ library: 'many', compiler: undefined });
-  const { object } = await compile(toolchain, { library: 'many', ...spec });
+  const { object } = await compile(toolchain, requestOf(spec, spec.input as CompileInput));
   const { loader }: { loader: Loader } = selectLoader('many', kind, toolchain.kind);
-  return { link: () => loader.link({ library: 'many', object, language: 'c', compilerPath: toolchain.path }) };
+  return {
+    link: (signal?: AbortSignal) =>
+      loader.link({ library: 'many', object, language: 'c', compilerPath: toolchain.path, signal }),
+  };
 }
