@@ -2,10 +2,15 @@
 
 const ELF_MAGIC = 0x7f454c46;
 const ET_REL = 1;
+const ET_DYN = 3;
+const PT_LOAD = 1;
 /** Section types of the two symbol tables: what a linker reads, and what the dynamic linker reads. */
 const SYMBOL_TABLES = { static: 2, dynamic: 11 };
 const EM_BY_ARCH: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 
+const STB_LOCAL = 0;
+const STB_WEAK = 2;
+const SHN_ABS = 0xfff1;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
 const STT_COMMON = 5;
@@ -31,6 +36,24 @@ function describeHeader(bytes: Uint8Array): string | null {
   return null;
 }
 
+/**
+ * Why the bytes are no shared object of this machine that can be mapped whole, or null when they are one. The dynamic
+ * linker does not check the last: of a file that is cut, the missing part ends the process when it is touched.
+ */
+export function checkSharedObject(bytes: Uint8Array): string | null {
+  const wrong = describeHeader(bytes);
+  if (wrong !== null) return wrong;
+  if (bytes[16] !== ET_DYN || bytes[17] !== 0) return 'it is not a shared object';
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [table, count] = [Number(view.getBigUint64(32, true)), view.getUint16(56, true)];
+  if (table + count * 56 > bytes.length) return 'it is cut';
+  for (let at = table; at < table + count * 56; at += 56) {
+    const end = Number(view.getBigUint64(at + 8, true)) + Number(view.getBigUint64(at + 32, true));
+    if (view.getUint32(at, true) === PT_LOAD && end > bytes.length) return 'it is cut';
+  }
+  return null;
+}
+
 /** Why the bytes are no relocatable object of this machine, or null when they are one. */
 export function checkRelocatable(bytes: Uint8Array): string | null {
   const wrong = describeHeader(bytes);
@@ -38,16 +61,32 @@ export function checkRelocatable(bytes: Uint8Array): string | null {
   return bytes[16] === ET_REL && bytes[17] === 0 ? null : 'it is not a relocatable object';
 }
 
-/**
- * The functions and data that an object or shared object defines for others. The bytes must come from a linker or
- * compiler that is trusted: of a damaged table the result is wrong or a RangeError.
- */
-export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): ExportedSymbol[] {
+/** One entry of a symbol table. */
+interface RawSymbol {
+  readonly name: string;
+  readonly value: number;
+  readonly size: number;
+  readonly type: number;
+  readonly binding: number;
+  readonly isHidden: boolean;
+  /** 0 for a symbol that is defined elsewhere. */
+  readonly section: number;
+}
+
+/** What an object gives to the others of a link, and wants from them. */
+export interface LinkSymbols {
+  /** Hidden ones too, which the objects of one library share. */
+  readonly defined: readonly string[];
+  /** Names that must be defined: weak references, which may stay open, are not among them. */
+  readonly needed: readonly string[];
+}
+
+/** Reads every entry. Throws RangeError when a table does not lie within the bytes. */
+function* readSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): Iterable<RawSymbol> {
   const wrong = describeHeader(bytes);
   if (wrong !== null) throw new RangeError(`no symbols can be read: ${wrong}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const sectionTable = Number(view.getBigUint64(40, true));
-  const sectionCount = view.getUint16(60, true);
   const section = (index: number) => {
     const at = sectionTable + index * 64;
     return {
@@ -57,39 +96,61 @@ export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES
       link: view.getUint32(at + 40, true),
     };
   };
+  // Where a file has more than 65,279 sections, the first one's size says how many.
+  const sectionCount = view.getUint16(60, true) || (sectionTable === 0 ? 0 : section(0).size);
 
-  const exports: ExportedSymbol[] = [];
   for (let index = 0; index < sectionCount; index += 1) {
     const symbols = section(index);
     if (symbols.type !== SYMBOL_TABLES[table]) continue;
-    const names = section(symbols.link).offset;
+    const names = section(symbols.link);
     for (let at = symbols.offset; at < symbols.offset + symbols.size; at += 24) {
-      const symbol = readSymbol(bytes, view, at, names);
-      if (symbol !== null) exports.push(symbol);
+      const info = view.getUint8(at + 4);
+      const start = names.offset + view.getUint32(at, true);
+      const end = bytes.indexOf(0, start);
+      if (end < 0 || end > names.offset + names.size) throw new RangeError('a name lies outside the table of names');
+      yield {
+        name: Buffer.from(bytes.subarray(start, end)).toString('utf8'),
+        value: Number(view.getBigUint64(at + 8, true)),
+        size: Number(view.getBigUint64(at + 16, true)),
+        type: info & 0xf,
+        binding: info >> 4,
+        isHidden: (view.getUint8(at + 5) & 3) !== 0,
+        section: view.getUint16(at + 6, true),
+      };
     }
+  }
+}
+
+/**
+ * The functions and data that an object or shared object defines for others. The bytes should come from a linker or
+ * compiler that is trusted: of a damaged table the result is wrong or a RangeError.
+ */
+export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): ExportedSymbol[] {
+  const exports: ExportedSymbol[] = [];
+  for (const symbol of readSymbols(bytes, table)) {
+    const { name, value, size, type, binding, isHidden, section } = symbol;
+    const isFunction = type === STT_FUNC || type === STT_GNU_IFUNC;
+    const isData = type === STT_OBJECT || type === STT_COMMON || type === 0;
+    // The names of versions are absolute symbols with the value 0.
+    const isVersion = section === SHN_ABS && value === 0;
+    if (binding === STB_LOCAL || isHidden || section === 0 || isVersion || !(isFunction || isData)) continue;
+    if (name === '' || LINKER_DEFINED.has(name)) continue;
+    exports.push({ name, value, size, kind: isFunction ? 'function' : 'data', indirect: type === STT_GNU_IFUNC });
   }
   return exports;
 }
 
+/** What a relocatable object defines and needs. Throws RangeError for a damaged table. */
+export function readLinkSymbols(bytes: Uint8Array): LinkSymbols {
+  const defined: string[] = [];
+  const needed: string[] = [];
+  for (const { name, binding, section } of readSymbols(bytes, 'static')) {
+    if (name === '' || binding === STB_LOCAL) continue;
+    if (section !== 0) defined.push(name);
+    else if (binding !== STB_WEAK) needed.push(name);
+  }
+  return { defined, needed };
+}
+
 /** Names that linkers define in every shared object. */
 const LINKER_DEFINED = new Set(['_init', '_fini', '_end', '_edata', '__bss_start']);
-
-function readSymbol(bytes: Uint8Array, view: DataView, at: number, names: number): ExportedSymbol | null {
-  const type = view.getUint8(at + 4) & 0xf;
-  const isLocal = view.getUint8(at + 4) >> 4 === 0;
-  const isHidden = (view.getUint8(at + 5) & 3) !== 0;
-  const isDefined = view.getUint16(at + 6, true) !== 0;
-  const isFunction = type === STT_FUNC || type === STT_GNU_IFUNC;
-  const isData = type === STT_OBJECT || type === STT_COMMON || type === 0;
-  if (isLocal || isHidden || !isDefined || !(isFunction || isData)) return null;
-  const start = names + view.getUint32(at, true);
-  const name = Buffer.from(bytes.subarray(start, bytes.indexOf(0, start))).toString('utf8');
-  if (name === '' || LINKER_DEFINED.has(name)) return null;
-  return {
-    name,
-    value: Number(view.getBigUint64(at + 8, true)),
-    size: Number(view.getBigUint64(at + 16, true)),
-    kind: isFunction ? 'function' : 'data',
-    indirect: type === STT_GNU_IFUNC,
-  };
-}

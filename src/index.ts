@@ -18,9 +18,18 @@ export {
   ToolchainError,
 } from './errors.ts';
 export type { Timings } from './generation.ts';
+export type {
+  ArchiveInput,
+  ObjectInput,
+  SharedLibraryInput,
+  SourceFile,
+  SourceIR,
+  SourceText,
+} from './inputs.ts';
 export type { LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
+export type { LlvmModule } from './llvm-module.ts';
 export { LibraryRegistry, libraries, loadSourceLibrary } from './load-source-library.ts';
 export type { SymbolInfo } from './loader/loader.ts';
 export type { LoaderReport } from './loader/select.ts';
-export type { LoaderChoice, SourceFile, SourceLibraryOptions, SourceLibrarySpec, SourceText } from './options.ts';
+export type { LoaderChoice, SourceLibraryOptions, SourceLibrarySpec } from './options.ts';
 export type { RegistryEntry } from './registry.ts';

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { checkAmount, checkBoolean, checkNonEmpty, checkRecord, checkString, checkStrings, refuse } from './checks.ts';
-import type { CompileInput, CompileLimits, Language } from './compile/compiler.ts';
+import type { CompileInput, CompileLimits, CompileRequest, Language } from './compile/compiler.ts';
 import {
   type ArchiveInput,
   INPUT_NAMES,
@@ -135,6 +135,12 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     watch: checkBoolean('watch', spec.watch),
   };
+}
+
+/** What the compile stage is asked for. */
+export function requestOf(spec: ResolvedSpec, input: CompileInput): CompileRequest {
+  const { name, language, flags, includePaths, defines, unsafeFlags, limits, signal } = spec;
+  return { library: name, input, language, flags, includePaths, defines, unsafeFlags, limits, signal };
 }
 
 /** What a reload may change. */

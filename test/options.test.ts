@@ -17,8 +17,14 @@ describe('what is wrong with a spec is said by name, expectation, value and type
     [{ flgas: [] }, 'Unknown option `flgas`; did you mean `flags`?'],
     [{ includepaths: [] }, 'Unknown option `includepaths`; did you mean `includePaths`?'],
     [{ zzz: 1 }, 'Unknown option `zzz`'],
-    [{ source: undefined }, 'Expected one of `source` and `file`, got neither'],
-    [{ file: 'a.c' }, 'Expected one of `source` and `file`, got both'],
+    [
+      { source: undefined },
+      'Expected one of `source`, `file`, `ir`, `object`, `archive` and `sharedLibrary`, got none',
+    ],
+    [
+      { file: 'a.c' },
+      'Expected one of `source`, `file`, `ir`, `object`, `archive` and `sharedLibrary`, got `source` and `file`',
+    ],
     [{ source: 5 }, 'Expected `source` to be a string without NUL, got `5` (number)'],
     [{ source: 'a\0' }, 'Expected `source`'],
     [{ language: 'rust' }, "Expected `language` to be 'c' or 'c++', got `rust` (string)"],
@@ -92,7 +98,9 @@ describe('a reload changes source and flags', () => {
   test('and nothing else', () => {
     expect(withChanges(resolved, { source: 'int y;' }).input).toMatchObject({ text: 'int y;' });
     expect(withChanges(resolved, { flags: ['-O3'] })).toEqual({ ...resolved, flags: ['-O3'] });
-    expect(() => withChanges(resolved, { name: 'other' } as never)).toThrow('a reload takes `source` and `flags`');
+    expect(() => withChanges(resolved, { name: 'other' } as never)).toThrow(
+      'a reload takes `source`, `ir` and `flags`',
+    );
     expect(() => withChanges(resolved, { source: 3 } as never)).toThrow(TypeError);
     const file = resolveSpec({ name: 'a', file: 'y.c' });
     expect(() => withChanges(file, { source: '' })).toThrow("`source` can't replace the file");

@@ -52,7 +52,7 @@ export function compilerArguments(
     ...nameArguments(toolchain, request, places),
     ...['-MD', '-MF', outputs.rule, '-MT', RULE_TARGET],
     ...['-c', '-o', outputs.object],
-    ...['-x', request.language, input.kind === 'text' ? '-' : resolve(cwd, input.path)],
+    ...['-x', input.kind === 'ir' ? 'ir' : request.language, input.kind === 'file' ? resolve(cwd, input.path) : '-'],
   ];
 }
 

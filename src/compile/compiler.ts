@@ -4,7 +4,7 @@ import type { Diagnostic } from '../errors.ts';
 
 export type Language = 'c' | 'c++';
 
-/** What to compile: a string that exists only in memory, or a file that the compiler reads itself. */
+/** What to compile: a string that exists only in memory, a file that the compiler reads itself, or LLVM IR. */
 export type CompileInput =
   | {
       readonly kind: 'text';
@@ -14,7 +14,19 @@ export type CompileInput =
       /** Relative path → text; found by `#include "…"` and `#include <…>` before any folder. */
       readonly headers: Readonly<Record<string, string>>;
     }
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'file'; readonly path: string }
+  | {
+      readonly kind: 'ir';
+      /** Text, or bitcode. */
+      readonly ir: string | Uint8Array;
+      /** Shown in diagnostics instead of `<stdin>`. */
+      readonly displayName: string;
+      /** A pass pipeline in place of that of the `-O` level, or null. */
+      readonly passes: string | null;
+    };
+
+/** What to make: an ELF object, or LLVM IR as bitcode or text. */
+export type CompileOutput = 'object' | 'bitcode' | 'ir';
 
 /**
  * Bounds on one compile. A compile that goes over one is ended, with all its processes, within 2 s.
@@ -44,10 +56,12 @@ export interface CompileRequest {
   readonly unsafeFlags: boolean;
   readonly limits: CompileLimits;
   readonly signal: AbortSignal | undefined;
+  /** Default `'object'`. */
+  readonly output?: CompileOutput;
 }
 
 export interface CompileResult {
-  /** A relocatable ELF object of this machine. */
+  /** What was asked for: a relocatable ELF object of this machine, unless the request has another `output`. */
   readonly object: Uint8Array;
   /** Warnings and remarks. */
   readonly diagnostics: readonly Diagnostic[];

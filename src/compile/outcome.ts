@@ -29,7 +29,7 @@ export interface ReadOutcome {
 
 /** The caller's name for the source. */
 export function fileOf({ input }: CompileRequest): string {
-  return input.kind === 'text' ? input.displayName : input.path;
+  return input.kind === 'file' ? input.path : input.displayName;
 }
 
 /** Reads diagnostics, and the lines that they point into. Throws CompileLimitError when a limit ended the compile. */

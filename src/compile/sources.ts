@@ -50,6 +50,9 @@ async function readSource(file: string, input: CompileInput, places: CompilePlac
   if (input.kind === 'text' && (file === '<stdin>' || file === input.displayName)) {
     return { name: input.displayName, lines: splitLines(input.text) };
   }
+  if (input.kind === 'ir' && file === '<stdin>') {
+    return { name: input.displayName, lines: typeof input.ir === 'string' ? splitLines(input.ir) : [] };
+  }
   const { path, name, isInMemory } = nameOf(file, places);
   if (isInMemory && input.kind === 'text') return { name, lines: splitLines(input.headers[name] ?? '') };
   // `<built-in>`, `<inline asm>`, and names that a line directive made up, are shown as they are.
