@@ -128,6 +128,7 @@ static void readArguments(Job &To) {
   To.Failed = !CompilerInvocation::CreateFromArgs(*Invocation, Args, Diags,
                                                   To.Program.c_str());
   To.Unsupported = To.Failed ? "" : whyUnsupported(*Invocation);
+  To.MayKeepPreamble = To.Unsupported.empty() && mayKeepPreamble(*Invocation);
   prepareInvocation(*Invocation);
   To.IsIR =
       Invocation->getFrontendOpts().DashX.getLanguage() == Language::LLVM_IR;
@@ -135,7 +136,13 @@ static void readArguments(Job &To) {
   To.Early = std::move(Early);
 }
 
-static bool isUnchanged(const FileRecord &Probed) {
+static bool isUnchanged(const Job &What, const std::string &Program) {
+  if (FileStamp::of(Program.c_str()) != What.ProgramStamp)
+    return false;
+  const FileRecord &Probed = What.Probed;
+  for (const auto &[Path, Changed] : Probed.Listed)
+    if (timeOfChange(Path) != Changed)
+      return false;
   for (const auto *Paths : {&Probed.Present, &Probed.Folders})
     for (const std::string &Path : *Paths)
       if (access(Path.c_str(), F_OK) != 0)
@@ -153,12 +160,14 @@ JobCache::get(const std::vector<std::string> &Command,
   for (const std::string &Word : Command)
     (Key += '\0') += Word;
   auto Found = ByKey.find(Key);
-  if (Found != ByKey.end() && isUnchanged(Found->second->second->Probed)) {
+  if (Found != ByKey.end() &&
+      isUnchanged(*Found->second->second, Command.front())) {
     Recent.splice(Recent.begin(), Recent, Found->second);
     return Recent.front().second;
   }
   auto FS = makeIntrusiveRefCnt<RecordingFileSystem>(Folder, Memo);
   auto Made = std::make_shared<Job>();
+  Made->ProgramStamp = FileStamp::of(Command.front().c_str());
   buildJob(*Made, Command, FS);
   if (Made->Unsupported.empty() && !Made->Failed)
     readArguments(*Made);

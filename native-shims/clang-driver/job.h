@@ -34,8 +34,11 @@ struct Job {
   std::vector<std::string> Arguments;
   std::string Program;
   bool IsIR = false;
+  bool MayKeepPreamble = false;
   /// What the driver looked for: compilers, libraries, folders, input files.
   FileRecord Probed;
+  /// Of the program that the command names.
+  std::optional<FileStamp> ProgramStamp;
 
   Job();
   ~Job();

@@ -2,11 +2,9 @@
 
 #include "preamble.h"
 #include "prefix_watch.h"
-#include "clang/Basic/DiagnosticLex.h"
 #include "clang/Basic/DiagnosticOptions.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
-#include "clang/Frontend/FrontendOptions.h"
 #include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/PreprocessorOptions.h"
 #include "clang/Serialization/PCHContainerOperations.h"
@@ -24,36 +22,10 @@ static constexpr size_t MaxSource = 64 << 10;
 static constexpr size_t MaxPreambles = 8;
 static constexpr size_t MaxBytes = 64 << 20;
 
-static bool warnsOfUnusedMacros(const CompilerInvocation &I) {
-  DiagnosticOptions Options = I.getDiagnosticOpts();
-  IgnoringDiagConsumer None;
-  DiagnosticsEngine Diags(DiagnosticIDs::create(), Options, &None,
-                          /*ShouldOwnClient=*/false);
-  ProcessWarningOptions(Diags, Options, *vfs::getRealFileSystem(),
-                        /*ReportDiags=*/false);
-  return !Diags.isIgnored(diag::pp_macro_not_used, SourceLocation());
-}
-
-static bool mayBeKept(const Job &What) {
-  const CompilerInvocation &I = *What.Invocation;
-  const FrontendInputFile &Input = I.getFrontendOpts().Inputs[0];
-  InputKind Kind = Input.getKind();
-  const LangOptions &L = I.getLangOpts();
-  const CodeGenOptions &C = I.getCodeGenOpts();
-  bool IsSource = Kind.getFormat() == InputKind::Source &&
-                  !Kind.isPreprocessed() && !Kind.isHeader() &&
-                  (Kind.getLanguage() == Language::C ||
-                   Kind.getLanguage() == Language::CXX);
-  return IsSource && Input.getFile() == "-" && What.Arguments.size() > 0 &&
-         C.getDebugInfo() == llvm::codegenoptions::NoDebugInfo &&
-         !C.hasProfileInstr() && !C.CoverageMapping && L.Sanitize.empty() &&
-         !L.OpenMP && !L.XRayInstrument && !warnsOfUnusedMacros(I);
-}
-
 /// The prefix, when there is something to gain from it.
 static std::optional<PreambleBounds> boundsOf(const Job &What,
                                               StringRef Source) {
-  if (Source.size() > MaxSource || !mayBeKept(What))
+  if (Source.size() > MaxSource || !What.MayKeepPreamble)
     return std::nullopt;
   // The lexer needs a NUL at the end, which the frame does not have.
   auto Terminated = MemoryBuffer::getMemBufferCopy(Source, "-");

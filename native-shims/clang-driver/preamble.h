@@ -30,10 +30,8 @@ struct Preamble {
 /// target of `__has_include` that appears, and another `-D`.
 ///
 /// None is made where its use could be told from the result, other than by the
-/// time: with debug information (C++ types are written in another order),
-/// sanitizers and coverage (they name places), warnings about unused macros
-/// (those of the prefix would be lost); and where parsing the prefix printed
-/// anything, used the date, or left a pragma in force.
+/// time: for some options (see supported.h), and where parsing the prefix
+/// printed anything or did what prefix_watch.h watches for.
 class PreambleCache {
 public:
   using FileSystemMaker =

@@ -3,6 +3,7 @@
 #include "recording_fs.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <sys/stat.h>
 
 using namespace llvm;
 
@@ -39,6 +40,13 @@ private:
 };
 } // namespace
 
+int64_t timeOfChange(const std::string &Folder) {
+  struct stat Found;
+  if (::stat(Folder.c_str(), &Found) != 0)
+    return 0;
+  return int64_t(Found.st_mtim.tv_sec) * 1000000000 + Found.st_mtim.tv_nsec;
+}
+
 RecordingFileSystem::RecordingFileSystem(StringRef Folder, DigestMemo &Memo)
     : ProxyFileSystem(vfs::getRealFileSystem()), Folder(Folder), Memo(Memo) {}
 
@@ -68,10 +76,11 @@ RecordingFileSystem::openFileForRead(const Twine &Path) {
 vfs::directory_iterator RecordingFileSystem::dir_begin(const Twine &Dir,
                                                        std::error_code &EC) {
   vfs::directory_iterator Entries = getUnderlyingFS().dir_begin(Dir, EC);
+  std::string Path = absolute(Dir);
   if (EC)
-    Record.Absent.insert(absolute(Dir));
+    Record.Absent.insert(Path);
   else
-    Record.Folders.insert(absolute(Dir));
+    Record.Listed.emplace(Path, timeOfChange(Path));
   return Entries;
 }
 

@@ -27,7 +27,12 @@ struct FileRecord {
   /// Looked for and there, but perhaps not read, as `__has_include` does.
   std::set<std::string> Present;
   std::set<std::string> Folders;
+  /// Folders whose entries were listed, and when these had last changed.
+  std::map<std::string, int64_t> Listed;
 };
+
+/// When a folder's entries last changed, in nanoseconds; 0 when it is gone.
+int64_t timeOfChange(const std::string &Folder);
 
 /// The real file system, with a record of what was asked of it. Compared with
 /// strace, nothing that `#include`, `__has_include`, `#embed` and the search

@@ -2,7 +2,9 @@
 
 #include "supported.h"
 #include "clang/Basic/CodeGenOptions.h"
+#include "clang/Basic/DiagnosticLex.h"
 #include "clang/Basic/DiagnosticOptions.h"
+#include "clang/Basic/FileSystemOptions.h"
 #include "clang/Basic/LangOptions.h"
 #include "clang/Basic/TargetOptions.h"
 #include "clang/Frontend/CompilerInvocation.h"
@@ -10,6 +12,7 @@
 #include "clang/Frontend/FrontendOptions.h"
 #include "clang/Lex/HeaderSearchOptions.h"
 #include "clang/Lex/PreprocessorOptions.h"
+#include "llvm/Support/VirtualFileSystem.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -51,6 +54,9 @@ static const char *refuseCodegen(const CodeGenOptions &O) {
     return "a plugin can't be unloaded";
   if (O.TimePasses || O.DebugPassManager || !O.DebugPass.empty())
     return "it measures the whole process";
+  // clang parses this one like a command line of LLVM's.
+  if (!O.LimitFloatPrecision.empty())
+    return "options of LLVM hold for the whole process";
   if (O.DisableIntegratedAS)
     return "it uses another assembler";
   if (!O.SplitDwarfFile.empty() || !O.SplitDwarfOutput.empty() ||
@@ -69,7 +75,8 @@ static const char *refuseCodegen(const CodeGenOptions &O) {
       !O.SanitizeCoverageAllowlistFiles.empty() ||
       !O.SanitizeCoverageIgnorelistFiles.empty() ||
       !O.SanitizeMetadataIgnorelistFiles.empty() ||
-      !O.MSSecureHotPatchFunctionsFile.empty())
+      !O.MSSecureHotPatchFunctionsFile.empty() ||
+      StringRef(O.BBSections).starts_with("list="))
     return "it reads files that are not recorded";
   return nullptr;
 }
@@ -97,8 +104,11 @@ static const char *refuseOther(const CompilerInvocation &I) {
       !I.getLangOpts().XRayAlwaysInstrumentFiles.empty() ||
       !I.getLangOpts().XRayNeverInstrumentFiles.empty() ||
       !I.getLangOpts().XRayAttrListFiles.empty() ||
-      !I.getLangOpts().ProfileListFiles.empty())
+      !I.getLangOpts().ProfileListFiles.empty() ||
+      !I.getLangOpts().RandstructSeed.empty())
     return "it reads files that are not recorded";
+  if (!I.getFileSystemOpts().WorkingDir.empty())
+    return "its paths start at another folder";
   if (!P.ImplicitPCHInclude.empty() || !P.ChainedIncludes.empty())
     return "it reads a precompiled header";
   if (Triple(I.getTargetOpts().Triple) !=
@@ -113,6 +123,31 @@ std::string whyUnsupported(const CompilerInvocation &I) {
     if (Reason)
       return Reason;
   return "";
+}
+
+static bool warnsOfUnusedMacros(const CompilerInvocation &I) {
+  DiagnosticOptions Options = I.getDiagnosticOpts();
+  IgnoringDiagConsumer None;
+  DiagnosticsEngine Diags(DiagnosticIDs::create(), Options, &None,
+                          /*ShouldOwnClient=*/false);
+  ProcessWarningOptions(Diags, Options, *vfs::getRealFileSystem(),
+                        /*ReportDiags=*/false);
+  return !Diags.isIgnored(diag::pp_macro_not_used, SourceLocation());
+}
+
+bool mayKeepPreamble(const CompilerInvocation &I) {
+  const FrontendInputFile &Input = I.getFrontendOpts().Inputs[0];
+  InputKind Kind = Input.getKind();
+  const LangOptions &L = I.getLangOpts();
+  const CodeGenOptions &C = I.getCodeGenOpts();
+  bool IsSource = Kind.getFormat() == InputKind::Source &&
+                  !Kind.isPreprocessed() && !Kind.isHeader() &&
+                  (Kind.getLanguage() == Language::C ||
+                   Kind.getLanguage() == Language::CXX);
+  return IsSource && Input.getFile() == "-" &&
+         C.getDebugInfo() == llvm::codegenoptions::NoDebugInfo &&
+         !C.hasProfileInstr() && !C.CoverageMapping && L.Sanitize.empty() &&
+         !L.OpenMP && !L.XRayInstrument && !warnsOfUnusedMacros(I);
 }
 
 void prepareInvocation(CompilerInvocation &I) {

@@ -17,6 +17,12 @@ namespace fromsource {
 /// writes besides the object would be lost.
 std::string whyUnsupported(const clang::CompilerInvocation &Invocation);
 
+/// Whether a preamble of a supported compile can't be told from the result:
+/// with debug information C++ types are written in another order, sanitizers
+/// and coverage name places, and warnings about the prefix's unused macros
+/// would be lost.
+bool mayKeepPreamble(const clang::CompilerInvocation &Invocation);
+
 /// Changes what a compile among others does not do as one in a process of its
 /// own: memory is freed, and no dependency rule is written.
 void prepareInvocation(clang::CompilerInvocation &Invocation);
