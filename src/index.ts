@@ -4,6 +4,8 @@ export type { BoundFunction } from './bindings/bind.ts';
 export { readBytes, readString, viewBytes } from './bindings/bind.ts';
 export type { FunctionOf, PointerArgument, VariableOf } from './bindings/prototype-types.ts';
 export type { Language } from './compile/compiler.ts';
+export type { IRFormat, IRSpec } from './compile-to-ir.ts';
+export { compileToIR } from './compile-to-ir.ts';
 export type { CompileFailure, CompileLimit, Diagnostic, Severity, SourceLocation } from './errors.ts';
 export {
   BindingError,

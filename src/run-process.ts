@@ -12,7 +12,7 @@ export interface ProcessRequest {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   /** Fed to stdin; null for an empty stdin. */
-  readonly input: string | null;
+  readonly input: string | Uint8Array | null;
   /** Descriptors that the compiler gets as {@link FIRST_DESCRIPTOR} and those after it. */
   readonly descriptors: readonly number[];
   readonly limits: CompileLimits;

@@ -23,8 +23,12 @@ export function specDifferences(
     .filter((option) => !isDeepStrictEqual(before[option], after[option]))
     .map((key) => {
       const option = key === 'text' ? 'source' : key === 'path' ? 'file' : key;
-      const [first, second] = [before[key], after[key]].map((value) => JSON.stringify(value) ?? 'nothing');
+      const [first, second] = [before[key], after[key]].map((value) => JSON.stringify(value, showBytes) ?? 'nothing');
       const short = (value = ''): string => (value.length > 60 ? `${value.slice(0, 60)}…` : value);
       return { option, text: `\`${option}\` was ${short(first)}, now ${short(second)}` };
     });
+}
+
+function showBytes(_: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? `${value.length} bytes` : value;
 }

@@ -50,10 +50,18 @@ export function compilerArguments(
     '-fPIC',
     '-fno-lto',
     ...nameArguments(toolchain, request, places),
-    ...['-MD', '-MF', outputs.rule, '-MT', RULE_TARGET],
-    ...['-c', '-o', outputs.object],
+    ...(input.kind === 'ir' ? ['-Wno-override-module'] : []),
+    ...outputArguments(request, outputs),
     ...['-x', input.kind === 'ir' ? 'ir' : request.language, input.kind === 'file' ? resolve(cwd, input.path) : '-'],
   ];
+}
+
+/** IR includes no files, and where IR comes out the list of those that were read would be among it. */
+function outputArguments({ input, output = 'object' }: CompileRequest, outputs: OutputNames): string[] {
+  const makes = { object: ['-c'], bitcode: ['-c', '-emit-llvm'], ir: ['-S', '-emit-llvm'] }[output];
+  const hasRule = input.kind !== 'ir' && output === 'object';
+  const rule = hasRule ? ['-MD', '-MF', outputs.rule, '-MT', RULE_TARGET] : [];
+  return [...rule, ...makes, '-o', outputs.object];
 }
 
 /**

@@ -1,16 +1,16 @@
 /** Compiles once: one compiler process, source in by stdin, object bytes out, nothing left behind. */
 
-import { checkRelocatable } from '../elf.ts';
 import { createPrivateFolder } from '../private-folder.ts';
 import { runProcess } from '../run-process.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
-import type { CompileRequest, CompileResult } from './compiler.ts';
+import type { CompileInput, CompileRequest, CompileResult } from './compiler.ts';
 import { parseDependencyRule, splitRuleAndObject } from './dependencies.ts';
 import { compilerEnvironment } from './environment.ts';
 import { folderFailure, limitError, startFailure } from './failure.ts';
 import { checkFlags } from './flags.ts';
-import { fileOf, readOutcome } from './outcome.ts';
+import { checkIR } from './ir.ts';
+import { checkOutput, fileOf, readOutcome } from './outcome.ts';
 import { createSeekableOutputs } from './seekable-outputs.ts';
 import { type CompilePlaces, isShadowed, nameOf } from './sources.ts';
 
@@ -28,6 +28,7 @@ import { type CompilePlaces, isShadowed, nameOf } from './sources.ts';
 export async function compileOneShot(toolchain: Toolchain, request: CompileRequest): Promise<CompileResult> {
   request.signal?.throwIfAborted();
   checkFlags(request);
+  checkIR(toolchain, request);
   const { input, library, limits } = request;
   const cwd = process.cwd();
   const hasHeaders = input.kind === 'text' && Object.keys(input.headers).length > 0;
@@ -50,7 +51,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     command,
     cwd: places.runFolder,
     env: compilerEnvironment(),
-    input: input.kind === 'text' ? textFor(toolchain, input) : null,
+    input: stdinFor(toolchain, input),
     descriptors: outputs?.descriptors ?? [],
     limits,
     signal: request.signal,
@@ -64,7 +65,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
   const { rule, object } =
     outputs === null ? splitRuleAndObject(outcome.stdout) : await outputs.read(limits.maxOutputBytes);
   if (object.length > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
-  const wrong = checkRelocatable(object);
+  const wrong = checkOutput(request, object);
   if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
   const dependencies = parseDependencyRule(rule).map((name) => nameOf(name, places));
   return {
@@ -75,6 +76,11 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
 }
 
 const STDOUT = { object: '-', rule: '-' };
+
+function stdinFor(toolchain: Toolchain, input: CompileInput): string | Uint8Array | null {
+  if (input.kind === 'file') return null;
+  return input.kind === 'ir' ? input.ir : textFor(toolchain, input);
+}
 
 /**
  * gcc shows `<stdin>` wherever no line directive says otherwise. Its columns and lines stay right, because the

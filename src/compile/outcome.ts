@@ -1,5 +1,6 @@
 /** What a compiler did, in whichever process it ran → diagnostics in the caller's names, and the error they amount to. */
 
+import { checkRelocatable } from '../elf.ts';
 import type { CompileLimit } from '../errors.ts';
 import type { ToolchainKind } from '../toolchain/discover.ts';
 import { formatDiagnostics } from './code-frame.ts';
@@ -25,6 +26,13 @@ export interface ReadOutcome {
   readonly diagnostics: readonly CompilerDiagnostic[];
   /** The error for it; `reason` says what is wrong although the compiler ended well, or is null. */
   failure(reason: string | null): Error;
+}
+
+/** Why the bytes are not what the request asked for, or null when they are. */
+export function checkOutput({ output = 'object' }: CompileRequest, bytes: Uint8Array): string | null {
+  if (output === 'object') return checkRelocatable(bytes);
+  if (output === 'bitcode') return bytes[0] === 0x42 && bytes[1] === 0x43 ? null : 'it is not bitcode';
+  return bytes.length > 0 ? null : 'it is empty';
 }
 
 /** The caller's name for the source. */

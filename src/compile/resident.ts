@@ -1,7 +1,6 @@
 /** Compiles in a driver that stays alive and holds clang in memory. */
 
 import { createHash } from 'node:crypto';
-import { checkRelocatable } from '../elf.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest, CompileResult } from './compiler.ts';
@@ -9,7 +8,8 @@ import { DriverPool, DriverTimeout } from './driver-pool.ts';
 import { DriverCrash, DriverFailure } from './driver-process.ts';
 import { limitError } from './failure.ts';
 import { checkFlags } from './flags.ts';
-import { fileOf, type Outcome, readOutcome } from './outcome.ts';
+import { hasPasses, passesError } from './ir.ts';
+import { checkOutput, fileOf, type Outcome, readOutcome } from './outcome.ts';
 import type { Packet, ResultMessage } from './protocol.ts';
 import { type CompilePlaces, isShadowed } from './sources.ts';
 
@@ -60,20 +60,23 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
 
   const headerFolder = headers.length > 0 ? HEADER_FOLDER : null;
   const places: CompilePlaces = { callerFolder: cwd, headerFolder, runFolder: cwd };
-  const command = [toolchain.path, ...compilerArguments(toolchain, request, places, STDOUT)];
-  const texts = [...headers.map(([, text]) => text), ...(input.kind === 'text' ? [input.text] : [])];
+  // The driver is told apart from the command what to make.
+  const { output = 'object', ...rest } = request;
+  const command = [toolchain.path, ...compilerArguments(toolchain, rest, places, STDOUT)];
+  const stdin = input.kind === 'text' ? [input.text] : input.kind === 'ir' ? [input.ir] : [];
+  const contents = [...headers.map(([, text]) => text), ...stdin];
   const answer = await ask(driver, request, {
     message: {
       command,
       folder: cwd,
-      stdin: input.kind === 'text' ? headers.length : null,
+      stdin: stdin.length > 0 ? headers.length : null,
       files: headers.map(([name], attachment) => ({ path: `${HEADER_FOLDER}/${name}`, attachment })),
-      outputs: ['object'],
-      passes: null,
-      preamble: true,
+      outputs: [output],
+      passes: input.kind === 'ir' ? input.passes : null,
+      preamble: input.kind !== 'ir',
       maxMemoryBytes: request.limits.maxMemoryBytes,
     },
-    attachments: texts.map((text) => Buffer.from(text)),
+    attachments: contents.map((content) => (typeof content === 'string' ? Buffer.from(content) : content)),
     prefix: input.kind === 'text' ? prefixOf(command, input.text) : null,
     limits: request.limits,
     signal: request.signal,
@@ -116,7 +119,10 @@ async function conclude(
     throw (await readOutcome('clang', request, command, places, crashed)).failure(null);
   }
   const { message, attachments } = answer;
-  if (message.status === 'unsupported') return null;
+  if (message.status === 'unsupported') {
+    if (hasPasses(request)) throw passesError(request.library, message.reason);
+    return null;
+  }
   const { limits, library } = request;
   if (message.status === 'memory') throw limitError(library, fileOf(request), 'maxMemoryBytes', limits);
   const exitCode = message.status === 'ok' ? 0 : 1;
@@ -125,9 +131,9 @@ async function conclude(
   const { diagnostics, failure } = await readOutcome('clang', request, command, places, outcome);
   if (exitCode !== 0) throw failure(null);
 
-  const object = attachments[message.outputs.object ?? -1] ?? new Uint8Array();
+  const object = attachments[message.outputs[request.output ?? 'object'] ?? -1] ?? new Uint8Array();
   if (object.byteLength > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
-  const wrong = checkRelocatable(object);
+  const wrong = checkOutput(request, object);
   if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
   return { object, diagnostics, dependencies: message.read.map(({ path }) => path) };
 }

@@ -1,0 +1,51 @@
+/** The first half of the path, for its intermediate: source → toolchain → LLVM IR. */
+
+import { refuse } from './checks.ts';
+import { compile } from './compile/queue.ts';
+import { startAhead } from './compile/resident.ts';
+import type { SourceFile, SourceIR, SourceText } from './inputs.ts';
+import { requestOf, resolveSpec, type SourceLibraryOptions, type SourceLibrarySpec } from './options.ts';
+import { discoverToolchain } from './toolchain/discover.ts';
+
+/** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
+export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch'> & (SourceText | SourceFile | SourceIR);
+
+/** The form of LLVM IR: text, or bitcode. */
+export type IRFormat = 'text' | 'bitcode';
+
+/** Options that a load takes and this does not. */
+const REFUSED = ['loader', 'watch', 'object', 'archive', 'sharedLibrary'] as const;
+
+/**
+ * Compiles a C or C++ source, or LLVM IR, to LLVM IR of clang's version, after the passes of its `-O` level.
+ *
+ * Nothing is linked or loaded. What comes out can be given to `loadSourceLibrary` as `ir`. clang is needed; gcc can't.
+ *
+ * @param options.format - `'text'`, which is the default, gives a string; `'bitcode'` gives bytes.
+ * @throws as `loadSourceLibrary` does while it compiles: TypeError, ToolchainError, CompileError, CompileLimitError, and
+ * the signal's reason.
+ *
+ * @example
+ * const ir = await compileToIR({ name: 'vec', source: 'int add(int a, int b) { return a + b; }' });
+ * const vec = await loadSourceLibrary({ name: 'vec', ir });
+ */
+export function compileToIR(spec: IRSpec, options?: { readonly format?: 'text' }): Promise<string>;
+export function compileToIR(spec: IRSpec, options: { readonly format: 'bitcode' }): Promise<Uint8Array>;
+export function compileToIR(spec: IRSpec, options: { readonly format?: IRFormat }): Promise<string | Uint8Array>;
+export async function compileToIR(
+  spec: IRSpec,
+  { format = 'text' }: { readonly format?: IRFormat } = {},
+): Promise<string | Uint8Array> {
+  if (format !== 'text' && format !== 'bitcode') refuse('format', "'text' or 'bitcode'", format);
+  const resolved = resolveSpec(spec as SourceLibrarySpec);
+  const { input, name: library, compiler } = resolved;
+  const refused = REFUSED.find((option) => (spec as unknown as Record<string, unknown>)[option] !== undefined);
+  if (refused !== undefined || input.kind === 'object' || input.kind === 'archive' || input.kind === 'sharedLibrary') {
+    throw new TypeError(`\`${refused}\` goes with a load, not with compileToIR`);
+  }
+  const toolchain = await discoverToolchain({ library, compiler });
+  startAhead(toolchain);
+  const output = format === 'text' ? 'ir' : 'bitcode';
+  const { object } = await compile(toolchain, { ...requestOf(resolved, input), output });
+  return format === 'text' ? Buffer.from(object).toString('utf8') : object;
+}
