@@ -41,6 +41,21 @@ static std::optional<PreambleBounds> boundsOf(const Job &What,
   return Bounds;
 }
 
+/// Names of the main file decide nothing of a prefix: it holds directives only,
+/// and `__FILE__` is evaluated where it is used. Without them, libraries that
+/// begin alike share what is parsed.
+static std::vector<StringRef> withoutNames(ArrayRef<std::string> Arguments) {
+  std::vector<StringRef> Rest;
+  for (size_t I = 0; I < Arguments.size(); ++I) {
+    StringRef Word = Arguments[I];
+    if (Word == "-main-file-name")
+      ++I;
+    else if (!Word.contains("-prefix-map=<stdin>="))
+      Rest.push_back(Word);
+  }
+  return Rest;
+}
+
 static std::string keyOf(const Job &What, const CompileMessage &Message,
                          StringRef Prefix, bool EndsAtStartOfLine) {
   std::string Key;
@@ -50,7 +65,7 @@ static std::string keyOf(const Job &What, const CompileMessage &Message,
   };
   Add(Message.Folder);
   Add(What.Program);
-  Add(join(What.Arguments, StringRef("\0", 1)));
+  Add(join(withoutNames(What.Arguments), StringRef("\0", 1)));
   Add(EndsAtStartOfLine ? "1" : "0");
   Add(Prefix);
   for (const auto &[Path, Text] : Message.Files) {
