@@ -5,6 +5,7 @@
 #include "clang/Frontend/CompilerInvocation.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/IR/AutoUpgrade.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LLVMContext.h"
@@ -104,7 +105,10 @@ static bool isForThisMachine(const Module &M, const TargetMachine &Machine,
     return false;
   }
   std::string Layout = Machine.createDataLayout().getStringRepresentation();
-  if (M.getDataLayoutStr().empty() || M.getDataLayoutStr() == Layout)
+  // Text of an older LLVM has the layout of that; only bitcode's is upgraded
+  // when it is read.
+  if (M.getDataLayoutStr().empty() ||
+      UpgradeDataLayoutString(M.getDataLayoutStr(), Here.str()) == Layout)
     return true;
   To.Text += "error: the module's data layout is '" + M.getDataLayoutStr() +
              "', not '" + Layout + "'\n";

@@ -88,6 +88,9 @@ describe.skipIf(missing !== null)('LLVM IR', () => {
     expect(layout.stderr).toMatch(/^error: the module's data layout is 'e-p:32:32', not 'e-m:e-.*'\n$/);
     const near = await client.compile({ text: `target triple = "x86_64-unknown-linux-gnu"\n${GOOD}`, language: 'ir' });
     expect(near.message.status).toBe('ok');
+    const old = 'target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-f80:128-n8:16:32:64-S128"\n';
+    const typed = await compile(`${old}define i32 @f(i32* %p) {\n  %v = load i32, i32* %p\n  ret i32 %v\n}\n`);
+    expect([typed.message.status, typed.stderr]).toEqual(['ok', '']);
     const none = await client.compile({ text: GOOD, language: 'ir' });
     expect(none.message.status).toBe('ok');
   });
