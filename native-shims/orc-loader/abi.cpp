@@ -97,4 +97,14 @@ FS_EXPORT fs_error *fs_dylib_remove(fs_dylib *D) {
   return guarded(FS_ERROR_INTERNAL, [&] { return D->remove(); });
 }
 
+FS_EXPORT fs_error *fs_run_initialisers(void (*const *Entries)(),
+                                        size_t Count) {
+  return guarded(FS_ERROR_INTERNAL, [&]() -> Error {
+    for (size_t I = 0; I != Count; ++I)
+      if (Error Err = runInitialiser(Entries[I]))
+        return Err;
+    return Error::success();
+  });
+}
+
 } // extern "C"

@@ -102,6 +102,13 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   return Error::success();
 }
 
+Error fromsource::runInitialiser(void (*Function)()) {
+  std::string What;
+  if (callGuarded(Function, What))
+    return Error::success();
+  return makeError(FS_ERROR_INTERNAL, "an initialiser threw " + What);
+}
+
 Error fs_dylib::initialise() {
   std::vector<RunEntry> Initialisers, NewFinal;
   std::vector<Ifunc> Ifuncs;
@@ -113,10 +120,9 @@ Error fs_dylib::initialise() {
   }
   for (const Ifunc &I : Ifuncs)
     *I.Slot = I.Resolver();
-  std::string What;
   for (const RunEntry &I : Initialisers)
-    if (!callGuarded(I.Function, What))
-      return makeError(FS_ERROR_INTERNAL, "an initialiser threw " + What);
+    if (Error Err = runInitialiser(I.Function))
+      return Err;
   if (NewFinal.empty())
     return Error::success();
   if (Finalisers.empty())

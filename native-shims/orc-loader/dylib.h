@@ -49,4 +49,11 @@ private:
   std::atomic<bool> Finalised{false};
 };
 
+namespace fromsource {
+
+/// An error that says what came out, when something did.
+llvm::Error runInitialiser(void (*Function)());
+
+} // namespace fromsource
+
 #endif // FROMSOURCE_DYLIB_H

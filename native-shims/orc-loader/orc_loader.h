@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 2
+#define FS_ABI_VERSION 3
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
@@ -115,6 +115,12 @@ fs_error *fs_dylib_finalize(fs_dylib *dylib);
 /// thread-local destructors are forgotten; one that runs is waited for. On an
 /// error the handle is gone all the same.
 fs_error *fs_dylib_remove(fs_dylib *dylib);
+
+/// Calls `count` initialisers of a library that the system's dynamic linker
+/// opened without running them, in order, as it would, on the calling thread.
+/// An error when one throws, which would end the process from within dlopen:
+/// the rest do not run. `entries` is the library's own DT_INIT_ARRAY.
+fs_error *fs_run_initialisers(void (*const *entries)(void), size_t count);
 
 #ifdef __cplusplus
 }

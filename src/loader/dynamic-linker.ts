@@ -26,12 +26,15 @@ function declare() {
  * under the ORC loader.
  *
  * @param readExported - what it exports, given the path at which the system found it; what this throws is thrown on.
+ * @param initialise - runs those that the dynamic linker was kept from, given the address at which it is mapped; what
+ * this throws is thrown on, when the library is closed again.
  * @throws LinkError when the dynamic linker refuses it.
  */
 export function openSharedObject(
   library: string,
   file: string,
   readExported: (path: string) => readonly ExportedSymbol[],
+  initialise?: (base: bigint) => void,
 ): LoadedImage {
   declared ??= declare();
   const { dlopen, dlclose, dlerror } = declared;
@@ -41,6 +44,7 @@ export function openSharedObject(
   }
   try {
     const { base, path } = placeOf(handle, file);
+    initialise?.(base);
     return { symbols: addressesOf(handle, base, readExported(path)), dispose: async () => void dlclose(handle) };
   } catch (error) {
     dlclose(handle);

@@ -7,6 +7,7 @@ import { LinkError } from '../errors.ts';
 import { createPrivateFolder, type PrivateFolderError } from '../private-folder.ts';
 import { Turns } from '../turns.ts';
 import { openSharedObject } from './dynamic-linker.ts';
+import { takeInitialisers } from './initialisers.ts';
 import type { LinkRequest, LoadedImage, Loader } from './loader.ts';
 import { knownNames, missingSymbolsError } from './missing-symbols.ts';
 import { runLinker } from './run-linker.ts';
@@ -37,10 +38,12 @@ async function link(request: LinkRequest): Promise<LoadedImage> {
   const runtime = request.language === 'c++' ? ['-lstdc++', '-lm'] : ['-lm'];
   const args = ['-shared', '-fPIC', '-o', path, 'library.o', ...LINK_FLAGS, '-Wl,--as-needed', ...runtime];
   await runLinker(request, folder.path, args, (complaint) => explain(request, complaint));
-  const exported = readExports(await readFile(path), 'dynamic');
+  const bytes = await readFile(path);
+  const exported = readExports(bytes, 'dynamic');
+  const initialise = await takeInitialisers(library, path, bytes);
   // The last chance: initialisers run next.
   signal?.throwIfAborted();
-  return openSharedObject(library, path, () => exported);
+  return openSharedObject(library, path, () => exported, initialise);
 }
 
 /** GNU ld says "undefined reference to `f'", lld says "undefined symbol: f". */

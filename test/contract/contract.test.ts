@@ -1,7 +1,9 @@
 /** What holds for every library, whichever loader it lives in. */
 
+import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { CompileInput } from '../../src/compile/compiler.ts';
 import {
   DisposedError,
   LinkError,
@@ -13,9 +15,9 @@ import {
   SymbolNotFoundError,
   viewBytes,
 } from '../../src/index.ts';
-import type { CompileInput } from '../../src/compile/compiler.ts';
 import type { Loader } from '../../src/loader/loader.ts';
 import { selectLoader } from '../../src/loader/select.ts';
+import { openShim } from '../../src/loader/shim.ts';
 
 const LOADERS = ['orc', 'shared-object'] as const;
 let serial = 0;
@@ -33,6 +35,15 @@ function permissions(address: bigint): string {
     if (from !== undefined && BigInt(`0x${from}`) <= address && address < BigInt(`0x${to}`)) return mode as string;
   }
   return 'unmapped';
+}
+
+/** Without it an initialiser that throws ends the process. */
+function hasShim(): boolean {
+  try {
+    return openShim() !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 describe.each(LOADERS)('on the %s loader', (loader) => {
@@ -374,6 +385,32 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     const at = library.func('int at(int i)');
     expect([at(2), at(3)]).toEqual([3, -1]);
   });
+
+  test.skipIf(!hasShim())(
+    'an initialiser that throws is a LinkError; what was constructed is destroyed, and the next library loads',
+    async () => {
+      const log = await makeLog();
+      const thrower = (what: string) => `${LOGGING}
+      #include <stdexcept>
+      struct Noisy { Noisy() { log_ = (char *)${log.address}ul; note("made"); } ~Noisy() { note("gone"); } };
+      static Noisy first;
+      static int second = [] { throw ${what}; return 1; }();
+      static Noisy third;
+    `;
+      for (const [what, shown] of [
+        ['1', 'int'],
+        ['std::runtime_error("no luck")', 'std::runtime_error: no luck'],
+      ] as const) {
+        const error = await load(thrower(what), { language: 'c++', name: 'thrower' }).catch((reason) => reason);
+        expect(error).toBeInstanceOf(LinkError);
+        expect(error.message).toBe(`thrower could not be linked: an initialiser threw ${shown}`);
+      }
+      expect(log.text()).toBe('made gone made gone ');
+      // Nothing of the dynamic linker is left locked: it looks names up on a thread of its own here.
+      await expect(lookup('localhost')).resolves.toBeDefined();
+      expect((await load('int one(void) { return 1; }')).func('int one(void)')()).toBe(1);
+    },
+  );
 
   test('the C and C++ runtime is there: libm, streams, containers, threads', async () => {
     const library = await load(
