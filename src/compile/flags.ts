@@ -83,6 +83,7 @@ const DENIED: readonly (readonly [RegExp, string])[] = [
   [/^-M|^--(write-|print-missing-file-)?(user-)?dependencies|^--print-missing/, WRITES],
   [/^--?save-temps|^--?serialize-diagnostics|^-aux-info|^--?gen-|^-module/, WRITES],
   [/^-ftime-trace|^-f(save-)?optimization-record|^-fstack-usage|^-fcallgraph-info|^-fthin-link-bitcode/, WRITES],
+  [/^-fdeps-|^-freport-bug/, WRITES],
   [/^-fdump|^-fopt-info|^-fcompare-debug|^-frepo$|^-fpch|^-fproc-stat-report|^-dumpbase|^-dumpdir/, WRITES],
   [
     /^-f(cxx-|implicit-|prebuilt-|builtin-|build-session|apinotes)?modules?\b|^-f(cxx-|implicit-|prebuilt-|builtin-)module/,
