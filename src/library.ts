@@ -13,16 +13,19 @@ import {
   SymbolNotFoundError,
 } from './errors.ts';
 import { type Build, Generation, type Timings } from './generation.ts';
+import type { LlvmModule } from './llvm-module.ts';
 import type { SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
 import { nearNames } from './near-names.ts';
 import { type ResolvedSpec, withChanges } from './options.ts';
 import type { Watcher } from './reload/watch.ts';
 
-/** What {@link SourceLibrary.reload} may change; what is left out stays as it is. A `file` is read again. */
+/** What {@link SourceLibrary.reload} may change; what is left out stays as it is. Files are read again. */
 export interface ReloadChanges {
   /** New text; only for a library that was loaded from `source`. */
   readonly source?: string;
+  /** New LLVM IR; only for a library that was loaded from `ir`. */
+  readonly ir?: string | Uint8Array | LlvmModule;
   readonly flags?: readonly string[];
 }
 
@@ -205,7 +208,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    *
    * @throws CompileError, CompileLimitError, LinkError as a load does.
    * @throws ReloadError when a function that was handed out is not in the new code.
-   * @throws TypeError for a `source` given to a library that was loaded from a file, DisposedError
+   * @throws TypeError for a change that does not go with the input, and for any reload of a `sharedLibrary`; DisposedError
    */
   async reload(changes: ReloadChanges = {}): Promise<void> {
     this.#assertLive();
