@@ -77,7 +77,7 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
       maxMemoryBytes: request.limits.maxMemoryBytes,
     },
     attachments: contents.map((content) => (typeof content === 'string' ? Buffer.from(content) : content)),
-    prefix: input.kind === 'text' ? prefixOf(command, input.text) : null,
+    prefix: input.kind === 'text' ? prefixOf(request, input.text) : null,
     limits: request.limits,
     signal: request.signal,
   });
@@ -93,14 +93,18 @@ async function ask(
   try {
     return await poolOf(driver).run(sent);
   } catch (error) {
-    if (error instanceof DriverCrash) return error.signal;
+    if (error instanceof DriverCrash) {
+      if (!sent.message.preamble) return error.signal;
+      // A fault of clang's that only a kept prefix brings out must not fail what a plain compile can do.
+      return await ask(driver, request, { ...sent, message: { ...sent.message, preamble: false } });
+    }
     if (error instanceof DriverTimeout) throw limitError(request.library, fileOf(request), 'timeout', request.limits);
     if (!(error instanceof DriverFailure)) throw error;
     if (!unusable.has(driver)) {
       unusable.add(driver);
       process.emitWarning(
         `fromsource: the resident compiler ${driver} can't be used: ${error.message}. Each compile starts a process ` +
-          'now, which takes 20 ms and more; `npm run setup` builds it anew',
+          `now, which takes 20 ms and more; \`${SETUP_COMMAND}\` builds it anew`,
         { code: 'FROMSOURCE_NO_RESIDENT_COMPILER' },
       );
     }
@@ -138,9 +142,13 @@ async function conclude(
   return { object, diagnostics, dependencies: message.read.map(({ path }) => path) };
 }
 
-/** What a driver keeps parsed ends with the last `#include` at the top; the same text in the same command is the same. */
-function prefixOf(command: readonly string[], text: string): string | null {
+/**
+ * What a driver keeps parsed ends with the last `#include` at the top. It is the same for every library that begins with
+ * the same text and has the same options.
+ */
+function prefixOf({ language, flags, includePaths, defines }: CompileRequest, text: string): string | null {
   const last = text.lastIndexOf('#include', 64 * 1024);
   if (last < 0) return null;
-  return createHash('sha1').update(command.join('\0')).update('\0').update(text.slice(0, last)).digest('base64');
+  const options = JSON.stringify([language, flags, includePaths, defines, process.cwd()]);
+  return createHash('sha1').update(options).update('\0').update(text.slice(0, last)).digest('base64');
 }
