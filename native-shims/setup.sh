@@ -1,23 +1,39 @@
 #!/usr/bin/env bash
 # Brings a fresh clone to the point where the demo and the tests run: system packages, npm packages, the native
-# shims, the TypeScript build and, with --samples, the sample libraries. Every stage is skipped when its inputs have
+# shims, the TypeScript build and, with --samples, the sample libraries. With --native-only, and always where the
+# package is a dependency (`npx fromsource-setup`), only what the native shims need, and the shims. Every stage is skipped when its inputs have
 # not changed since it last succeeded, so a second run takes a fraction of a second. It never asks a question. A stage
 # that fails says what to do, and the ones that can do without it go on: the library has a loader that needs no shim.
 set -uo pipefail
-cd "$(dirname "$0")/.." || exit 1
+# npm links to this file from node_modules/.bin.
+cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
+
+say() { printf 'setup: %s\n' "$*"; }
+native_only='' samples=''
+[ -e tsconfig.build.json ] || native_only=yes
+for option in "$@"; do
+  case $option in
+    --samples) samples=yes ;;
+    --native-only) native_only=yes ;;
+    *) say "unknown option $option; there are --samples and --native-only"; exit 1 ;;
+  esac
+done
 
 stamps=native-shims/.setup
 mkdir -p "$stamps"
 export DEBIAN_FRONTEND=noninteractive
 
 # Everything compiles with clang 22; the shim links LLVM 22's ORC and JITLink statically, which needs their -dev
-# packages and the compression libraries that those name. libstb-dev is a sample.
-packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build
-  libstb-dev clang-format-22)
+# packages and the compression libraries that those name.
+packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
-fallback_packages=(clang g++ libstb-dev)
+fallback_packages=(clang g++)
+# libstb-dev is a sample.
+if [ -z "$native_only" ]; then
+  packages+=(libstb-dev clang-format-22)
+  fallback_packages+=(libstb-dev)
+fi
 
-say() { printf 'setup: %s\n' "$*"; }
 # The digest that decides whether a stage must run again: names and contents of what it reads.
 digest() { find "$@" -type f -not -path '*/build/*' -not -path '*/.setup/*' -not -path '*/.cache/*' -print0 2>/dev/null |
   sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-64; }
@@ -81,11 +97,19 @@ install_packages() {
       return
     fi
   fi
-  run apt-update "${as_root[@]}" apt-get update
+  # Without the option it is a success that a source could not be reached.
+  local is_updated=''
+  run apt-update "${as_root[@]}" apt-get -o APT::Update::Error-Mode=any update && is_updated=yes
   if [ ! -e "$stamps/no-llvm-22" ] && ! apt-cache show llvm-22-dev >/dev/null 2>&1; then
-    say "this system's package sources have no LLVM 22: the shared-object loader will be used."
-    say "  For the JIT loader add LLVM's own package source for version 22, delete $stamps and run this again."
-    : >"$stamps/no-llvm-22"
+    # That no list has it says something only when there are lists, and they are those of now.
+    if [ -n "$is_updated" ] && apt-cache show g++ >/dev/null 2>&1; then
+      say "this system's package sources have no LLVM 22: the shared-object loader will be used."
+      say "  For the JIT loader add LLVM's own package source for version 22, delete $PWD/$stamps and run this again."
+      : >"$stamps/no-llvm-22"
+    else
+      say 'the package lists could not be updated, and have no LLVM 22. Run this again when the package sources can be'
+      say '  reached; until then the shared-object loader will be used.'
+    fi
     missing=$(missing_packages "${fallback_packages[@]}")
     [ -n "$missing" ] || return
   fi
@@ -106,7 +130,7 @@ build_shims() {
   [ -n "${LLVM_DIR:-}" ] && dir=$LLVM_DIR
   if ! [ -d "$dir" ] || ! command -v cmake >/dev/null || ! command -v ninja >/dev/null; then
     say 'LLVM 22, cmake or ninja is not there: the JIT loader is not built, the shared-object loader will be used'
-    return
+    return 1
   fi
   now=$(digest native-shims)
   if fresh native "$now" && [ -e native-shims/build/libfromsource_orc.so ]; then return; fi
@@ -131,12 +155,11 @@ node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 ||
   exit 1
 }
 install_packages
+if [ -n "$native_only" ]; then
+  build_shims
+  exit
+fi
 install_node_modules || exit 1
 build_shims
 build_typescript || exit 1
-for option in "$@"; do
-  case $option in
-    --samples) node vendor-samples/fetch.mjs || exit 1 ;;
-    *) say "unknown option $option; the only one is --samples"; exit 1 ;;
-  esac
-done
+[ -z "$samples" ] || node vendor-samples/fetch.mjs

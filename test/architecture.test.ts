@@ -48,6 +48,7 @@ describe('imports point one way', () => {
       'near-names',
       'private-folder',
       'run-process',
+      'setup-command',
       'turns',
     ].map((name) => `${name}.ts`);
     const wrong = imports.filter(
