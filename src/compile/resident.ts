@@ -1,7 +1,7 @@
 /** Compiles in a driver that stays alive and holds clang in memory. */
 
 import { createHash } from 'node:crypto';
-import { SETUP_COMMAND, SETUP_COMMAND } from '../setup-command.ts';
+import { SETUP_COMMAND } from '../setup-command.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest, CompileResult } from './compiler.ts';
