@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # Brings a fresh clone to the point where the demo and the tests run: system packages, npm packages, the native
-# shims, the TypeScript build and, with --samples, the sample libraries. With --native-only, and always where the
-# package is a dependency (`npx fromsource-setup`), only what the native shims need, and the shims. Every stage is skipped when its inputs have
-# not changed since it last succeeded, so a second run takes a fraction of a second. It never asks a question. A stage
-# that fails says what to do, and the ones that can do without it go on: the library has a loader that needs no shim.
+# shims, the TypeScript build and, with --samples, the sample libraries; with --llvm-bindings, that package for its tests.
+# With --native-only, and always where the package is a dependency (`npx fromsource-setup`), only what the native shims
+# need, and the shims. Every stage is skipped when its inputs have not changed since it last succeeded, so a second run
+# takes a fraction of a second. It never asks a question. A stage that fails says what to do, and the ones that can do
+# without it go on: the library has a loader that needs no shim.
 set -uo pipefail
 # npm links to this file from node_modules/.bin.
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 
 say() { printf 'setup: %s\n' "$*"; }
-native_only='' samples=''
+native_only='' samples='' bindings=''
 [ -e tsconfig.build.json ] || native_only=yes
 for option in "$@"; do
   case $option in
     --samples) samples=yes ;;
+    --llvm-bindings) bindings=yes ;;
     --native-only) native_only=yes ;;
-    *) say "unknown option $option; there are --samples and --native-only"; exit 1 ;;
+    *) say "unknown option $option; there are --samples, --llvm-bindings and --native-only"; exit 1 ;;
   esac
 done
 
@@ -150,6 +152,27 @@ build_typescript() {
   echo "$now" >"$stamps/typescript"
 }
 
+# The addon of llvm-bindings, for the tests alone: LLVM 14 and 47 files of C++, about a minute. npm runs none of its
+# install scripts, which get Node's headers from the network; CMakeLists.txt there does their work without.
+build_llvm_bindings() {
+  local now dir=test/llvm-bindings config=/usr/lib/llvm-14/lib/cmake/llvm as_root=()
+  now=$(digest "$dir/package-lock.json" "$dir/CMakeLists.txt")
+  if fresh llvm-bindings "$now" && [ -e "$dir/node_modules/llvm-bindings/build/llvm-bindings.node" ]; then return; fi
+  if ! [ -d "$config" ] && apt-cache show llvm-14-dev >/dev/null 2>&1; then
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+    run llvm-14 "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends llvm-14-dev
+  fi
+  if ! [ -d "$config" ] || ! command -v cmake >/dev/null || ! command -v ninja >/dev/null; then
+    say 'LLVM 14, cmake or ninja is not there: the tests of llvm-bindings are skipped'
+    return
+  fi
+  run llvm-bindings-npm npm ci --prefix "$dir" --ignore-scripts --no-fund --no-audit --loglevel=error &&
+    run llvm-bindings-configure cmake -S "$dir" -B "$dir/node_modules/.build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+      -DLLVM_DIR="$config" &&
+    run llvm-bindings-build cmake --build "$dir/node_modules/.build" && echo "$now" >"$stamps/llvm-bindings" && return
+  say 'llvm-bindings is not built: its tests are skipped'
+}
+
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || {
   say "Node 20.19 or newer is needed; this is $(node --version 2>/dev/null || echo 'no Node at all')"
   exit 1
@@ -162,4 +185,5 @@ fi
 install_node_modules || exit 1
 build_shims
 build_typescript || exit 1
+[ -z "$bindings" ] || build_llvm_bindings
 [ -z "$samples" ] || node vendor-samples/fetch.mjs
