@@ -71,6 +71,42 @@ describe('what is wrong with a spec is said by name, expectation, value and type
     expect(() => resolve(extra)).toThrow(message);
   });
 
+  test.each([
+    [{ ir: 7 }, 'Expected `ir` to be a string, a Uint8Array or a module of llvm-bindings, got `7` (number)'],
+    [{ ir: '\0' }, 'Expected `ir` to be a string without NUL'],
+    [{ ir: '', passes: '' }, 'Expected `passes` to be a non-empty string'],
+    [{ ir: '', watch: true }, '`watch` goes with `source`, `file`, `object` or `archive`, not with `ir`'],
+    [{ ir: '', defines: {} }, '`defines` goes with `source` or `file`, not with `ir`'],
+    [{ source: '', passes: 'dce' }, '`passes` goes with `ir`, not with `source`'],
+    [{ object: 7 }, 'Expected `object` to be a Uint8Array or a path, got `7` (number)'],
+    [{ object: '' }, 'Expected `object` to be a non-empty string'],
+    [{ object: [] }, 'Expected `object` to be one object or more'],
+    [{ object: ['a.o', null] }, 'Expected `object[1]` to be a Uint8Array or a path, got `null` (null)'],
+    [{ object: new Uint8Array(), watch: true }, '`watch` needs an `object` that is a path'],
+    [{ object: 'a.o', flags: [] }, '`flags` goes with `source`, `file` or `ir`, not with `object`'],
+    [{ object: 'a.o', language: 'c' }, '`language` goes with `source` or `file`, not with `object`'],
+    [{ object: 'a.o', timeout: 1 }, '`timeout` goes with `source`, `file` or `ir`, not with `object`'],
+    [{ archive: 7 }, 'Expected `archive` to be a non-empty string'],
+    [{ archive: 'a.a', exports: [] }, 'Expected `exports` to be at least one symbol'],
+    [{ archive: 'a.a', exports: 'f' }, 'Expected `exports` to be an array of strings, got `f` (string)'],
+    [{ archive: 'a.a', exports: [''] }, 'Expected `exports[0]` to be a non-empty string'],
+    [{ object: 'a.o', exports: ['f'] }, '`exports` goes with `archive`, not with `object`'],
+    [{ sharedLibrary: '' }, 'Expected `sharedLibrary` to be a non-empty string'],
+    [{ sharedLibrary: 'a.so', loader: 'orc' }, "`loader: 'orc'` does not go with `sharedLibrary`"],
+    [{ sharedLibrary: 'a.so', compiler: 'gcc' }, '`compiler` goes with `source`, `file`, `ir`, `object` or `archive`'],
+    [{ sharedLibrary: 'a.so', archive: 'a.a', ir: '' }, 'got `ir`, `archive` and `sharedLibrary`'],
+  ])('another input: %j', (extra, message) => {
+    expect(() => resolveSpec({ name: 'vec', ...extra } as never)).toThrow(TypeError);
+    expect(() => resolveSpec({ name: 'vec', ...extra } as never)).toThrow(message);
+  });
+
+  test('an option that is false is as if it were left out', () => {
+    expect(resolveSpec({ name: 'a', object: 'a.o', watch: false, unsafeFlags: false } as never)).toMatchObject({
+      watch: false,
+      unsafeFlags: false,
+    });
+  });
+
   test('a spec that is no object', () => {
     expect(() => resolveSpec(null as never)).toThrow('Expected `spec` to be an object, got `null` (null)');
     expect(() => resolveSpec('vec' as never)).toThrow('Expected `spec` to be an object');
