@@ -34,7 +34,7 @@ const SOURCES = [BOMB, '#include "pipe.h"\n'];
 /** Each compiler, and the program that is at work while it compiles; null for the resident one. */
 const COMPILERS = [
   ['gcc', /^\d+ \S*\/cc1 /],
-  ['clang-22', /^\d+ \S*\/clang-22 /],
+  ['clang-22', /^\d+ \S*\/clang-22 .* -c /],
   [null, /^\d+ \S*fromsource-clang-driver/],
 ] as const;
 const compiling = (seen: RegExp): string[] => processes(sandbox).filter((line) => seen.test(line));

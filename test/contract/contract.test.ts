@@ -616,9 +616,10 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     const before = measure();
     for (let rounds = 0; rounds < 500; rounds += 1) await round();
     const after = measure();
-    expect(after.maps - before.maps).toBeLessThan(40);
+    // V8's own come and go by dozens; one that stays of every round would be 500.
+    expect(after.maps - before.maps).toBeLessThan(250);
     expect((after.rss - before.rss) / 1000).toBeLessThan(16 * 1024);
-  });
+  }, 180_000);
 });
 
 const COUNTER = `
