@@ -1,6 +1,7 @@
 /** Pure: the little of ELF that is needed to trust an object's kind and to read a shared object's exports. */
 
 const ELF_MAGIC = 0x7f454c46;
+const BITCODE_MAGIC = 0x4243c0de;
 const ET_REL = 1;
 const ET_DYN = 3;
 const PT_LOAD = 1;
@@ -30,6 +31,7 @@ export interface ExportedSymbol {
 function describeHeader(bytes: Uint8Array): string | null {
   if (bytes.length === 0) return 'it is empty';
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length >= 4 && view.getUint32(0) === BITCODE_MAGIC) return 'it is LLVM bitcode, not an ELF file';
   if (bytes.length < 64 || view.getUint32(0) !== ELF_MAGIC) return 'it is not an ELF file';
   if (bytes[4] !== 2 || bytes[5] !== 1) return 'it is not a 64-bit little-endian ELF file';
   if (view.getUint16(18, true) !== EM_BY_ARCH[process.arch]) return `it is for another machine than ${process.arch}`;

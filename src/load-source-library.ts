@@ -118,16 +118,17 @@ export class LibraryRegistry extends Registry<SourceLibrary> {
 export const libraries: LibraryRegistry = new LibraryRegistry();
 
 /**
- * Compiles a C or C++ source, links it into this process, and gives its functions.
+ * Compiles a C or C++ source, or LLVM IR, links it into this process, and gives its functions. Objects and archives are
+ * linked, and shared libraries opened, without a compile.
  *
  * A second load of the same name with the same spec gives the same library: disposing it ends it for both. Initialisers
  * run on the calling thread; compiling and linking don't.
  *
  * @throws TypeError for a wrong option, by name.
- * @throws ToolchainError when there is no compiler.
+ * @throws ToolchainError when there is no compiler, or it can't do what is asked, such as gcc with IR.
  * @throws CompileError when the source, or a flag, is refused; it carries the diagnostics.
  * @throws CompileLimitError when the compile goes over a limit.
- * @throws LinkError when symbols are missing.
+ * @throws LinkError when symbols are missing, or an object, archive or shared library can't be used.
  * @throws NameConflictError when the name is taken by another spec.
  * @throws the signal's reason when `signal` aborts.
  *

@@ -46,7 +46,7 @@ export interface SourceLibraryOptions {
   readonly signal?: AbortSignal;
   /** Pass every flag on as it is, also those that write files or load code into the compiler. Default false. */
   readonly unsafeFlags?: boolean;
-  /** Reload when `file`, or a file that it includes, changes. Needs `file`, or a source that includes files. */
+  /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
 }
 

@@ -18,7 +18,11 @@ describe('only a relocatable object of this machine is one', () => {
     ['nothing', new Uint8Array(), 'it is empty'],
     ['text', Buffer.from('hello'), 'it is not an ELF file'],
     ['a cut header', object.subarray(0, 40), 'it is not an ELF file'],
-    ['LLVM bitcode', Buffer.concat([Buffer.from('BC\xc0\xde', 'latin1'), Buffer.alloc(100)]), 'it is not an ELF file'],
+    [
+      'LLVM bitcode',
+      Buffer.concat([Buffer.from('BC\xc0\xde', 'latin1'), Buffer.alloc(100)]),
+      'it is LLVM bitcode, not an ELF file',
+    ],
     ['a 32-bit object', compile('int x;', '-m32'), 'it is not a 64-bit little-endian ELF file'],
     [
       'an object for another machine',

@@ -40,6 +40,13 @@ export function checkIR(toolchain: Toolchain, request: CompileRequest): void {
   }
   const triple = tripleOf(input.ir);
   if (triple === null || !isForeign(triple, toolchain.target)) return;
-  const message = `${library}: 1 error in ${fileOf(request)}\nerror: the module is for ${triple}, not for ${toolchain.target}`;
-  throw new CompileError(library, message, { diagnostics: [], command: [], exitCode: null, signal: null, stderr: '' });
+  const message = `the module is for ${triple}, not for ${toolchain.target}`;
+  const nowhere = { file: '', line: 0, column: 0, endLine: 0, endColumn: 0 };
+  throw new CompileError(library, `${library}: 1 error in ${fileOf(request)}\nerror: ${message}`, {
+    diagnostics: [{ severity: 'error', message, ...nowhere, notes: [] }],
+    command: [],
+    exitCode: null,
+    signal: null,
+    stderr: '',
+  });
 }

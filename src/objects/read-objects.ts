@@ -36,11 +36,22 @@ export async function readObjects(library: string, input: ObjectsInput): Promise
     input.kind === 'archive'
       ? [input.archive]
       : input.object.filter((each): each is string => typeof each === 'string');
+  for (const { name, bytes } of objects) assertComplete(library, name, bytes);
+  return { objects, files, language: languageOf(objects.map(({ bytes }) => bytes)) };
+}
+
+/** What a linker needs must be there, and not only what gcc would make it from. */
+function assertComplete(library: string, name: string, bytes: Uint8Array): void {
+  const refuse = (reason: string, cause?: unknown): never => {
+    throw new LinkError(library, `${library}: ${name} can't be linked: ${reason}`, [], { cause });
+  };
   try {
-    return { objects, files, language: languageOf(objects.map(({ bytes }) => bytes)) };
+    const { defined } = readLinkSymbols(bytes);
+    if (defined.includes('__gnu_lto_slim'))
+      refuse('it has only the intermediate code of gcc; compile it without `-flto`');
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new LinkError(library, `${library}: the symbol table of an object is damaged`, [], { cause: error });
+    refuse('its symbol table is damaged', error);
   }
 }
 

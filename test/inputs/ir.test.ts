@@ -141,7 +141,9 @@ describe.each(['resident', 'one-shot'] as const)('LLVM IR with the %s compiler',
       ])('%s for another machine, with its name', async (_, ir, triple) => {
         const error = await refusal({ ir });
         expect(error).toBeInstanceOf(CompileError);
-        expect(error.message).toContain(`error: the module is for ${triple}, not for x86_64-pc-linux-gnu`);
+        const message = `the module is for ${triple}, not for x86_64-pc-linux-gnu`;
+        expect(error.message).toContain(`error: ${message}`);
+        expect(error.diagnostics).toMatchObject([{ severity: 'error', message, line: 0 }]);
       });
 
       test('bytes that are no bitcode, and bitcode that is cut', async () => {

@@ -125,6 +125,15 @@ describe.each(LOADERS)('objects on the %s loader', (loader) => {
       expect(error.message).toBe(message);
     });
 
+    test('one for an optimising linker, which is no machine code yet', async () => {
+      const slim = await refusal({ name: 'bad', object: compile('gcc', ADD, ['-flto', '-fPIC']) });
+      expect(slim.message).toBe(
+        "bad: object-0.o can't be linked: it has only the intermediate code of gcc; compile it without `-flto`",
+      );
+      const bitcode = await refusal({ name: 'bad', object: compile('clang-22', ADD, ['-flto']) });
+      expect(bitcode.message).toBe("bad: the object can't be linked: it is LLVM bitcode, not an ELF file");
+    });
+
     test('a file that is not there, or that is a folder', async () => {
       await expect(refusal({ object: 'nope.o' })).resolves.toMatchObject({ code: 'ERR_LINK' });
       await expect(refusal({ object: '.' })).resolves.toMatchObject({ code: 'ERR_LINK' });
