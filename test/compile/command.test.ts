@@ -20,7 +20,7 @@ const gcc: Toolchain = {
   target: 'x86_64-linux-gnu',
   resident: null,
 };
-const places: CompilePlaces = { callerFolder: '/work', runFolder: '/work', headerFolder: null };
+const places: CompilePlaces = { callerFolder: '/home/me', runFolder: '/home/me', headerFolder: null };
 const stdout = { object: '-', rule: '-' };
 const make = (toolchain: Toolchain, variation: Parameters<typeof textRequest>[1] = {}, where = places) =>
   compilerArguments(toolchain, textRequest('', variation), where, stdout);
@@ -96,22 +96,22 @@ describe('compilerArguments', () => {
     );
     expect(args.slice(0, args.indexOf('--no-default-config'))).toEqual([
       '-O2',
-      ...['-iquote', '/private', '-I', '/private', '-I', '/work/inc', '-I', '/abs'],
-      ...['-I', '/work/flag', '-DX=1', '-fno-pic', '-fPIC', '-DX=2', '-DY=1', '-UZ'],
+      ...['-iquote', '/private', '-I', '/private', '-I', '/home/me/inc', '-I', '/abs'],
+      ...['-I', '/home/me/flag', '-DX=1', '-fno-pic', '-fPIC', '-DX=2', '-DY=1', '-UZ'],
     ]);
     expect(args.lastIndexOf('-fPIC')).toBeGreaterThan(args.lastIndexOf('-fno-pic'));
   });
 
   it('finds quoted includes in the working folder also when it runs elsewhere', () => {
-    const args = make(clang, {}, { callerFolder: '/work', runFolder: '/private', headerFolder: '/private' });
-    expect(args.slice(1, 7)).toEqual(['-iquote', '/private', '-I', '/private', '-iquote', '/work']);
+    const args = make(clang, {}, { callerFolder: '/home/me', runFolder: '/private', headerFolder: '/private' });
+    expect(args.slice(1, 7)).toEqual(['-iquote', '/private', '-I', '/private', '-iquote', '/home/me']);
   });
 
   it('makes relative folders in flags absolute, joined or separate, but not those below the system root', () => {
     const flags = ['-Ia', '-I', '-o', '-isystem', 'b', '--sysroot=c', '-I=d', '-I/e', '-include', 'f.h'];
     const args = make(clang, { flags });
     expect(args.slice(1, args.indexOf('-fPIC'))).toEqual([
-      ...['-I', '/work/a', '-I', '/work/-o', '-isystem', '/work/b', '--sysroot=/work/c', '-I=d', '-I/e'],
+      ...['-I', '/home/me/a', '-I', '/home/me/-o', '-isystem', '/home/me/b', '--sysroot=/home/me/c', '-I=d', '-I/e'],
       ...['-include', 'f.h'],
     ]);
   });
@@ -126,7 +126,7 @@ describe('compilerArguments', () => {
   it('names a file by its absolute path', () => {
     const request = { ...textRequest(''), input: { kind: 'file', path: 'src/-x.c' } } as const;
     const args = compilerArguments(clang, { ...request, language: 'c++' }, places, stdout);
-    expect(args.slice(-3)).toEqual(['-x', 'c++', '/work/src/-x.c']);
+    expect(args.slice(-3)).toEqual(['-x', 'c++', '/home/me/src/-x.c']);
   });
 
   it('takes macros with parameters, empty text and any spelling of text', () => {
