@@ -232,7 +232,11 @@ describe('watching', () => {
     const file = join(folder, 'a.c');
     writeFileSync(file, 'int a(void) { return 0; }');
     let written = 0;
-    const writer = setInterval(() => writeFileSync(file, `int a(void) { return ${++written}; }`), 2);
+    // By a rename: a compile must not find the file cut to nothing.
+    const writer = setInterval(() => {
+      writeFileSync(`${file}.tmp`, `int a(void) { return ${++written}; }`);
+      renameSync(`${file}.tmp`, file);
+    }, 2);
     const library = await load({ file, watch: true });
     clearInterval(writer);
     const a = library.func('int a(void)');
