@@ -6,6 +6,7 @@ import type { CallScope } from './bindings/bind.ts';
 import type { Diagnostic } from './errors.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
+import type { Snapshot } from './reload/identity.ts';
 
 /** Milliseconds that each stage of a load took. */
 export interface Timings {
@@ -25,8 +26,8 @@ export interface Timings {
 export interface Build {
   readonly image: LoadedImage;
   readonly loader: LoaderReport;
-  /** `Date.now()` when the path was entered: a file that changed later may not be what was compiled. */
-  readonly startedAt: number;
+  /** Of the input's files, before they were read. */
+  readonly before: Snapshot;
   /** `performance.now()` when the path was entered, and when it ended with a live image. */
   readonly started: number;
   readonly linked: number;

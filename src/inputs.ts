@@ -172,6 +172,13 @@ function resolveFile(spec: UncheckedSpec): ResolvedInput {
   return { input: { kind: 'file', path: resolve(path) }, language };
 }
 
+/** The files that an input names, absolute. */
+export function filesOf(input: LibraryInput): string[] {
+  if (input.kind === 'file') return [input.path];
+  if (input.kind === 'archive') return [input.archive];
+  return input.kind === 'object' ? input.object.filter((each) => typeof each === 'string') : [];
+}
+
 /** What file systems take in one name and, with room for the folder before it, in a path. */
 const MAX_SEGMENT = 255;
 const MAX_HEADER_NAME = 512;

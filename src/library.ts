@@ -90,8 +90,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   async watch(): Promise<void> {
     // Loaded when asked for: chokidar would add 10 ms to the start of every program that doesn't watch.
     const { watchFiles } = await import('./reload/watch.ts');
-    const { dependencies, startedAt } = this.#generation.build;
-    this.#watcher = await watchFiles(dependencies, startedAt, () => this.#reloadWatched());
+    const { dependencies, before } = this.#generation.build;
+    this.#watcher = await watchFiles(dependencies, before, () => this.#reloadWatched());
   }
 
   /**

@@ -8,7 +8,7 @@ import type { CompileInput } from './compile/compiler.ts';
 import { compile } from './compile/queue.ts';
 import { startAhead } from './compile/resident.ts';
 import type { Build } from './generation.ts';
-import type { LibraryInput, ObjectsInput } from './inputs.ts';
+import { filesOf, type LibraryInput, type ObjectsInput } from './inputs.ts';
 import { SourceLibrary } from './library.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
@@ -16,6 +16,7 @@ import { openSharedLibrary } from './loader/shared-library.ts';
 import { languageOf, readObjects } from './objects/read-objects.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
+import { takeSnapshot } from './reload/identity.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What a kind of input comes to, and when it was there. */
@@ -27,10 +28,10 @@ type Live = Pick<Build, 'image' | 'loader' | 'diagnostics' | 'dependencies'> & {
 
 /** One run of the path. */
 async function build(spec: ResolvedSpec): Promise<Build> {
-  const startedAt = Date.now();
   const started = performance.now();
   const { input, signal } = spec;
   signal?.throwIfAborted();
+  const before = takeSnapshot(filesOf(input));
   const live = await makeLive(spec, input);
   const linked = performance.now();
   if (signal?.aborted) {
@@ -39,7 +40,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  return { ...rest, startedAt, started, linked, stages };
+  return { ...rest, before, started, linked, stages };
 }
 
 function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {

@@ -1,9 +1,9 @@
 /** Tells when one of a library's files changes. */
 
-import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { watch } from 'chokidar';
+import { hasChangedSince, identityOf, type Snapshot } from './identity.ts';
 
 /** Watches a set of files that changes with every compile. */
 export interface Watcher {
@@ -24,12 +24,12 @@ const RECHECK_MS = 150;
 const SETTLE_MS = 30;
 
 /**
- * Calls `onChange` once for each burst of changes since `since`, a time in ms. Resolves when every later change will be
+ * Calls `onChange` once for each burst of changes since the snapshot `before`. Resolves when every later change will be
  * seen. Does not keep the process alive.
  */
 export async function watchFiles(
   files: readonly string[],
-  since: number,
+  before: Snapshot,
   onChange: () => Promise<void>,
 ): Promise<Watcher> {
   const watcher = watch([...files], { persistent: false, ignoreInitial: true, atomic: true });
@@ -42,10 +42,10 @@ export async function watchFiles(
     timer = setTimeout(fire, SETTLE_MS).unref();
   };
   const fire = async (): Promise<void> => {
-    const before = new Map([...watched].map((file) => [file, identityOf(file)]));
+    const identities = new Map([...watched].map((file) => [file, identityOf(file)]));
     await onChange();
     await setTimeoutPromise(RECHECK_MS, undefined, { ref: false });
-    const isMissed = [...before].some(([file, identity]) => watched.has(file) && identityOf(file) !== identity);
+    const isMissed = [...identities].some(([file, identity]) => watched.has(file) && identityOf(file) !== identity);
     if (isMissed && !isClosed) settle();
   };
   watcher.on('all', settle);
@@ -53,7 +53,7 @@ export async function watchFiles(
   watcher.on('error', (error) => process.emitWarning(error instanceof Error ? error : String(error)));
   // Not `once`, which rejects when there is an error before.
   if (files.length > 0) await new Promise<void>((resolve) => watcher.once('ready', resolve));
-  if (files.some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > since)) settle();
+  if (files.some((file) => hasChangedSince(file, before))) settle();
 
   const add = (more: readonly string[]): void => {
     for (const file of more) {
@@ -78,10 +78,4 @@ export async function watchFiles(
       await watcher.close();
     },
   };
-}
-
-/** Changes whenever the file is written or replaced; the same for a file that isn't there. */
-function identityOf(file: string): string {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? 'absent' : `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
 }
