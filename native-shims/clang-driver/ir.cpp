@@ -122,7 +122,8 @@ static bool onlyTransforms(StringRef Passes, IRCheck &To) {
   for (StringRef Name : Names)
     for (StringRef Refused : {"print", "dot-", "view-", "write-", "dump",
                               "pgo-", "memprof", "sample-profile", "debug-pass",
-                              "invalidate<", "trigger-", "wasm-", "embed-"})
+                              "trigger-", "wasm-", "embed-", "insert-gcov",
+                              "instrprof"})
       if (Name.starts_with(Refused)) {
         To.Text += "error: passes: '" + Name.str() + "' is not let through\n";
         return false;

@@ -21,7 +21,7 @@ public:
                     const MacroArgs *) override {
     StringRef Text = Name.getIdentifierInfo()->getName();
     if (Text == "__DATE__" || Text == "__TIME__" || Text == "__TIMESTAMP__" ||
-        Text == "__COUNTER__")
+        Text == "__COUNTER__" || Text == "__BASE_FILE__")
       To.noteHarm();
   }
 

@@ -32,14 +32,16 @@ const HIGH_WATER_BYTES = 512 * 2 ** 20;
  */
 export class DriverPool {
   readonly #path: string;
+  readonly #llvm: string;
   readonly #size: number;
   readonly #drivers = new Set<DriverProcess>();
   readonly #idleTimers = new Map<DriverProcess, NodeJS.Timeout>();
   readonly #waiting: (() => void)[] = [];
 
-  /** @param path - the driver's binary. */
-  constructor(path: string, size: number = availableParallelism()) {
+  /** @param path - the driver's binary. @param llvm - the version of LLVM that it must hold. */
+  constructor(path: string, llvm: string, size: number = availableParallelism()) {
     this.#path = path;
+    this.#llvm = llvm;
     this.#size = size;
   }
 
@@ -49,23 +51,23 @@ export class DriverPool {
   }
 
   /**
-   * The driver's answer. A driver that can't be started, or ends without a word, is replaced and asked once more.
+   * The driver's answer. A driver that ends without a word is replaced and asked once more.
    *
-   * Rejects with DriverCrash when clang crashed, DriverTimeout, DriverFailure when the second driver failed too, and the
-   * signal's reason when that aborts.
+   * Rejects with DriverCrash when clang crashed, DriverTimeout, DriverFailure when it can't be started or the second
+   * one failed too, and the signal's reason when that aborts.
    */
   async run(request: DriverRequest): Promise<Packet<ResultMessage>> {
     try {
       return await this.#runOnce(request);
     } catch (error) {
-      if (!(error instanceof DriverFailure)) throw error;
+      if (!(error instanceof DriverFailure) || error.isStart) throw error;
       return await this.#runOnce(request);
     }
   }
 
   /** Ends every driver. */
   close(): void {
-    for (const driver of this.#drivers) driver.kill(new DriverFailure('the pool was closed'));
+    for (const driver of this.#drivers) driver.kill(new DriverFailure('the pool was closed', false));
   }
 
   /** Process ids, for tests. */
@@ -112,7 +114,7 @@ export class DriverPool {
   }
 
   #start(): DriverProcess {
-    const driver = new DriverProcess(this.#path, (ended) => {
+    const driver = new DriverProcess(this.#path, this.#llvm, (ended) => {
       this.#drivers.delete(ended);
       clearTimeout(this.#idleTimers.get(ended));
       this.#idleTimers.delete(ended);

@@ -29,6 +29,13 @@ export class DriverCrash extends Error {
 /** The driver was of no use: it did not start, speaks another protocol, or ended without a word. */
 export class DriverFailure extends Error {
   override readonly name = 'DriverFailure';
+  /** It never said hello, or said the wrong one: another one of the same binary will do no better. */
+  readonly isStart: boolean;
+
+  constructor(message: string, isStart: boolean) {
+    super(message);
+    this.isStart = isStart;
+  }
 }
 
 /** A request with its answer to come. */
@@ -39,7 +46,7 @@ interface Pending {
 }
 
 /** A start takes 8 ms; one that has not said hello in this time is stopped or stuck. */
-const HELLO_TIMEOUT = 10_000;
+const HELLO_TIMEOUT = 5000;
 const MAX_KEPT_LOG = 4096;
 
 /**
@@ -55,6 +62,7 @@ export class DriverProcess {
   /** What it has kept a parsed prefix for, in the terms of whoever sends the requests. */
   readonly prefixes = new Set<string>();
   readonly #child: ChildProcess;
+  readonly #llvm: string;
   readonly #decoder = new FrameDecoder();
   readonly #onEnd: (driver: DriverProcess) => void;
   #greeting: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -63,12 +71,14 @@ export class DriverProcess {
   #ended = false;
   #nextId = 1;
 
-  constructor(path: string, onEnd: (driver: DriverProcess) => void) {
+  /** @param llvm - the version that it must hold. */
+  constructor(path: string, llvm: string, onEnd: (driver: DriverProcess) => void) {
+    this.#llvm = llvm;
     this.#onEnd = onEnd;
     // A process group of its own: Ctrl-C is for the program, which may live on after it.
     this.#child = spawn(path, [], { cwd: '/', env: compilerEnvironment(), stdio: 'pipe', detached: true });
     this.ready = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(new DriverFailure('it did not answer within 10 s')), HELLO_TIMEOUT);
+      const timer = setTimeout(() => this.#fail(this.#failure('it did not answer within 5 s')), HELLO_TIMEOUT);
       timer.unref();
       this.#greeting = {
         resolve: () => {
@@ -105,12 +115,14 @@ export class DriverProcess {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       if (this.#ended) {
-        reject(new DriverFailure(`it has ended${this.#lastWords()}`));
+        reject(this.#failure(`it has ended${this.#lastWords()}`));
         return;
       }
+      // What is too long for a frame throws here, and leaves the driver idle.
+      const frame = encodeFrame({ message: { type: 'compile', id, ...message }, attachments });
       this.#pending = { id, resolve, reject };
       this.#setRef(true);
-      this.#write(encodeFrame({ message: { type: 'compile', id, ...message }, attachments }));
+      this.#write(frame);
     });
   }
 
@@ -130,7 +142,7 @@ export class DriverProcess {
       try {
         for (const packet of this.#decoder.push(chunk)) this.#receive(readAnswer(packet));
       } catch (error) {
-        this.#fail(error instanceof ProtocolError ? new DriverFailure(error.message) : (error as Error));
+        this.#fail(error instanceof ProtocolError ? this.#failure(error.message) : (error as Error));
       }
     });
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -138,10 +150,12 @@ export class DriverProcess {
     });
     // Its end says more than EPIPE does.
     child.stdin?.on('error', () => {});
-    child.once('error', (error) => this.#fail(new DriverFailure(error.message)));
+    child.once('error', (error) => this.#fail(this.#failure(error.message)));
     child.once('close', (code, signal) => {
       const how = signal === null ? `exit code ${code}` : signal;
-      this.#fail(new DriverFailure(`it ended with ${how}${this.#lastWords()}`));
+      // Who is killed from outside before it said hello is no broken binary.
+      const isStart = signal === null && this.#greeting !== undefined;
+      this.#fail(new DriverFailure(`it ended with ${how}${this.#lastWords()}`, isStart));
     });
   }
 
@@ -149,7 +163,9 @@ export class DriverProcess {
     const { message } = packet;
     if (message.type === 'hello') {
       if (message.protocol !== PROTOCOL_VERSION) {
-        this.#fail(new DriverFailure(`it speaks protocol ${message.protocol}, this package ${PROTOCOL_VERSION}`));
+        this.#fail(this.#failure(`it speaks protocol ${message.protocol}, this package ${PROTOCOL_VERSION}`));
+      } else if (message.llvm !== this.#llvm) {
+        this.#fail(this.#failure(`it holds clang ${message.llvm}, and is described as ${this.#llvm}`));
       } else {
         this.#greeting?.resolve();
         this.#greeting = undefined;
@@ -158,7 +174,7 @@ export class DriverProcess {
     }
     const pending = this.#pending;
     if (pending === undefined || pending.id !== message.id) {
-      this.#fail(new DriverFailure(`it answered request ${message.id}, which was not asked`));
+      this.#fail(this.#failure(`it answered request ${message.id}, which was not asked`));
     } else if (message.type === 'crash') {
       this.#fail(new DriverCrash(message.signal));
     } else {
@@ -197,6 +213,10 @@ export class DriverProcess {
       if (isNeeded) handle.ref?.();
       else handle.unref?.();
     }
+  }
+
+  #failure(message: string): DriverFailure {
+    return new DriverFailure(message, this.#greeting !== undefined);
   }
 
   #lastWords(): string {

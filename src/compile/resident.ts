@@ -22,10 +22,10 @@ const pools = new Map<string, DriverPool>();
 /** Drivers that can't be started; each was warned of once. */
 const unusable = new Set<string>();
 
-function poolOf(driver: string): DriverPool {
+function poolOf(driver: string, llvm: string): DriverPool {
   let pool = pools.get(driver);
   if (pool === undefined) {
-    pool = new DriverPool(driver);
+    pool = new DriverPool(driver, llvm);
     pools.set(driver, pool);
   }
   return pool;
@@ -34,7 +34,7 @@ function poolOf(driver: string): DriverPool {
 /** Starts a driver, so that it is ready by the time that the first request has been put together. */
 export function startAhead(toolchain: Toolchain): void {
   const { resident } = toolchain;
-  if (resident !== null && !unusable.has(resident)) poolOf(resident).startAhead();
+  if (resident !== null && !unusable.has(resident)) poolOf(resident, toolchain.version).startAhead();
 }
 
 /** Ends every driver; the next compile starts one anew. */
@@ -66,7 +66,7 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
   const command = [toolchain.path, ...compilerArguments(toolchain, rest, places, STDOUT)];
   const stdin = input.kind === 'text' ? [input.text] : input.kind === 'ir' ? [input.ir] : [];
   const contents = [...headers.map(([, text]) => text), ...stdin];
-  const answer = await ask(driver, request, {
+  const answer = await ask(driver, toolchain.version, request, {
     message: {
       command,
       folder: cwd,
@@ -88,20 +88,22 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
 /** The driver's answer, the signal that clang crashed with, or null when the driver is of no use. */
 async function ask(
   driver: string,
+  llvm: string,
   request: CompileRequest,
   sent: Parameters<DriverPool['run']>[0],
 ): Promise<Packet<ResultMessage> | NodeJS.Signals | null> {
   try {
-    return await poolOf(driver).run(sent);
+    return await poolOf(driver, llvm).run(sent);
   } catch (error) {
     if (error instanceof DriverCrash) {
       if (!sent.message.preamble) return error.signal;
       // A fault of clang's that only a kept prefix brings out must not fail what a plain compile can do.
-      return await ask(driver, request, { ...sent, message: { ...sent.message, preamble: false } });
+      return await ask(driver, llvm, request, { ...sent, message: { ...sent.message, preamble: false } });
     }
     if (error instanceof DriverTimeout) throw limitError(request.library, fileOf(request), 'timeout', request.limits);
     if (!(error instanceof DriverFailure)) throw error;
-    if (!unusable.has(driver)) {
+    // Two that were killed, by whoever is short of memory, say nothing of the next one.
+    if (error.isStart && !unusable.has(driver)) {
       unusable.add(driver);
       process.emitWarning(
         `fromsource: the resident compiler ${driver} can't be used: ${error.message}. Each compile starts a process ` +

@@ -45,7 +45,10 @@ export function openSharedObject(
   try {
     const { base, path } = placeOf(handle, file);
     initialise?.(base);
-    return { symbols: addressesOf(handle, base, readExported(path)), dispose: async () => void dlclose(handle) };
+    return {
+      symbols: addressesOf(handle, base, readExported(path)),
+      dispose: async () => void dlclose(handle),
+    };
   } catch (error) {
     dlclose(handle);
     throw error;
@@ -65,7 +68,9 @@ function addressesOf(handle: bigint, base: bigint, exported: readonly ExportedSy
   for (const { name, value, size, kind, indirect } of exported) {
     // A name that comes twice has several versions, of which the dynamic linker knows the default.
     const isAmbiguous = indirect || symbols.has(name);
-    const address = isAmbiguous ? (declared?.dlsym(handle, name) as bigint) : base + BigInt(value);
+    const address = isAmbiguous ? (declared?.dlsym(handle, name) as bigint | null) : base + BigInt(value);
+    // Only an old version of a name, which no one can ask for; or not in what is mapped, which is an older file.
+    if (address === null) continue;
     symbols.set(name, { address, kind, size });
   }
   return symbols;

@@ -18,7 +18,9 @@ export async function openSharedLibrary(library: string, file: string): Promise<
     const wrong = checkSharedObject(bytes);
     if (wrong === null) {
       try {
-        return readExports(bytes, 'dynamic');
+        // The dynamic linker gives the image that it has, which is an older one when the file was replaced since: only
+        // it knows where that has its symbols.
+        return readExports(bytes, 'dynamic').map((symbol) => ({ ...symbol, indirect: true }));
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
       }

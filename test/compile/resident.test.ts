@@ -24,6 +24,7 @@ import { findResident } from '../../src/toolchain/resident.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const toolchain = findResident();
 const driver = toolchain?.resident ?? '';
+const version = toolchain?.version ?? '';
 if (toolchain === null) console.log('resident.test: the resident driver is not built; nothing here was tested');
 
 let folder: string;
@@ -68,7 +69,7 @@ const ENDLESS = `${Array.from({ length: 10 }, (_, n) => `#define M${n} ${`M${n +
 
 describe.skipIf(toolchain === null)('a pool of drivers', () => {
   test('keeps at most as many as it may, and reuses them', async () => {
-    const pool = new DriverPool(driver, 2);
+    const pool = new DriverPool(driver, version, 2);
     pool.startAhead();
     expect(pool.drivers.length).toBe(1);
     const answers = await Promise.all(
@@ -81,7 +82,7 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
   });
 
   test('loses only the driver that clang crashed in', async () => {
-    const pool = new DriverPool(driver, 2);
+    const pool = new DriverPool(driver, version, 2);
     const results = await Promise.allSettled(
       Array.from({ length: 9 }, (_, n) => pool.run(request(n % 3 === 1 ? NESTED : `int f(void) { return ${n}; }`))),
     );
@@ -94,7 +95,7 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
   });
 
   test('asks again when a driver is killed from outside, idle or busy', async () => {
-    const pool = new DriverPool(driver, 1);
+    const pool = new DriverPool(driver, version, 1);
     await pool.run(request('int x;'));
     process.kill(pool.drivers[0]?.pid ?? 0, 'SIGKILL');
     expect((await pool.run(request('int y;'))).message.status).toBe('ok');
@@ -106,7 +107,7 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
   });
 
   test('ends a driver that is stopped, or that compiles without end, at the time limit', async () => {
-    const pool = new DriverPool(driver, 1);
+    const pool = new DriverPool(driver, version, 1);
     await pool.run(request('int x;'));
     const stopped = pool.drivers[0]?.pid ?? 0;
     process.kill(stopped, 'SIGSTOP');
@@ -118,7 +119,7 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
   });
 
   test('gives a request up when its signal aborts, at any moment', async () => {
-    const pool = new DriverPool(driver, 2);
+    const pool = new DriverPool(driver, version, 2);
     for (const delay of [0, 1, 3, 10, 40]) {
       const abort = new AbortController();
       const running = pool.run(request(ENDLESS, {}, abort.signal));
@@ -130,7 +131,7 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
   });
 
   test('takes a source of 17 MB', async () => {
-    const pool = new DriverPool(driver, 1);
+    const pool = new DriverPool(driver, version, 1);
     const text = `static const char *lines[] = {\n${`"${'x'.repeat(98)}",\n`.repeat(170_000)}};\nconst char *f(int n) { return lines[n]; }`;
     expect(text.length).toBeGreaterThan(17_000_000);
     expect((await pool.run(request(text))).message.status).toBe('ok');
@@ -152,11 +153,11 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
       const path = join(folder, name);
       writeFileSync(path, text);
       chmodSync(path, mode);
-      const pool = new DriverPool(path, 1);
+      const pool = new DriverPool(path, version, 1);
       await expect(pool.run(request('int x;')), name).rejects.toThrow(DriverFailure);
       expect(pool.drivers.length).toBe(0);
     }
-    await expect(new DriverPool(join(folder, 'absent'), 1).run(request('int x;'))).rejects.toThrow('ENOENT');
+    await expect(new DriverPool(join(folder, 'absent'), version, 1).run(request('int x;'))).rejects.toThrow('ENOENT');
   });
 });
 
@@ -247,6 +248,54 @@ describe.skipIf(toolchain === null)('loading through the resident compiler', () 
     expect(await reload()).toBe(104);
     rmSync(join(first, 'value.h'));
     expect(await reload()).toBe(103);
+  });
+
+  test('a kept prefix changes neither what names it sees nor what templates of the caller find', async () => {
+    const headers = join(folder, 'kept');
+    mkdirSync(headers);
+    writeFileSync(join(headers, 'base.h'), 'static const char *base(void) { return __BASE_FILE__; }\n');
+    writeFileSync(
+      join(headers, 'show.h'),
+      '#include <vector>\nstruct Any { template <class T> Any(const T &) {} };\ninline int show(Any) { return 2; }\n' +
+        'template <class T> int all(const std::vector<T> &v) { int s = 0; for (const T &e : v) s += show(e); return s; }\n',
+    );
+    for (const name of ['base-one', 'base-two']) {
+      await using library = await loadSourceLibrary({
+        name,
+        source: '#include <base.h>\nconst char *f(void) { return base(); }',
+        includePaths: [headers],
+      });
+      expect(library.func('const char *f(void)')()).toContain(name);
+    }
+    for (const value of [20, 30]) {
+      await using library = await load({
+        language: 'c++',
+        source: `#include <show.h>\nstruct P {};\nint show(const P &) { return ${value}; }\nextern "C" int f(void) { return all(std::vector<P>(1)); }`,
+        includePaths: [headers],
+      });
+      expect(library.func('int f(void)')()).toBe(value);
+    }
+  });
+
+  test('drivers that are killed again and again cost their request a process, and the next one has a driver', async () => {
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const mine = (): number[] =>
+      allDrivers().filter((pid) => {
+        const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+        return status.includes(`PPid:\t${process.pid}\n`) && !status.includes('State:\tZ');
+      });
+    const killer = setInterval(() => {
+      for (const pid of mine()) process.kill(pid, 'SIGKILL');
+    }, 2);
+    await using library = await load({
+      source: `#include <stdio.h>\n${'int g(void);\n'.repeat(30_000)}int f(void) { return 1; }`,
+    });
+    clearInterval(killer);
+    expect(library.func('int f(void)')()).toBe(1);
+    await using next = await load({ source: 'int f(void) { return 2; }' });
+    expect(next.func('int f(void)')()).toBe(2);
+    expect(mine().length).toBeGreaterThan(0);
+    expect(warning).not.toHaveBeenCalled();
   });
 
   test('a header that exists only in memory is found, and a file does not hide it', async () => {

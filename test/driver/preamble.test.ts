@@ -239,14 +239,17 @@ describe.skipIf(missing !== null)('a preamble', () => {
     file(
       'a.h',
       'static const char *name(void) { return __FILE__; }\n#define HERE __FILE__\n#define COUNT __COUNTER__\n' +
-        'static const char *base(void) { return __BASE_FILE__; }\nstatic int level(void) { return __INCLUDE_LEVEL__; }\n',
+        'static int level(void) { return __INCLUDE_LEVEL__; }\n',
     );
+    file('b.h', 'static inline const char *base(void) { return __BASE_FILE__; }\n');
     const text =
       '#include "./a.h"\n#define MINE __FILE__\nint f(void) { return COUNT + level() + __LINE__; }\n' +
-      'const char *n[] = {MINE, HERE};\nconst char *g(int x) { return x == 0 ? name() : base(); }\n';
+      'const char *n[] = {MINE, HERE};\nconst char *g(int x) { return x == 0 ? name() : __BASE_FILE__; }\n';
     for (const language of ['c', 'c++'] as const) {
       expect(await check({ text, language })).toBe('built');
       expect(await check({ text, language })).toBe('reused');
+      // What is kept is shared by sources of other names.
+      expect(await check({ text: `#include "./b.h"\n${text}`, language })).toBe('none');
       const flags = ['-O2', '-include', 'stdint.h', '-imacros', 'limits.h'];
       expect(await check({ text, language, flags })).toBe('built');
     }

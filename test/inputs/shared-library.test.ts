@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { LinkError } from '../../src/index.ts';
 import { compileShared } from '../loader/fixtures/objects.ts';
@@ -51,6 +51,17 @@ describe('shared libraries', () => {
     expect(second.func('int add(int, int)')(2, 3)).toBe(5);
     await second.dispose();
     expect(isMapped()).toBe(false);
+  });
+
+  test('that were replaced while they were open are called where they are mapped', async () => {
+    const file = compileShared('clang-22', 'int f(int x) { return 2 * x; }');
+    const before = await load({ sharedLibrary: file });
+    expect(before.func('int f(int)')(4)).toBe(8);
+    const padding = Array.from({ length: 50 }, (_, n) => `int pad${n}(int x) { return x * ${n + 3}; }`).join('\n');
+    renameSync(compileShared('clang-22', `${padding}\nint f(int x) { return 100 * x; }`), file);
+    const after = await load({ sharedLibrary: file });
+    expect(after.func('int f(int)')(4)).toBe(8);
+    expect(() => after.func('int pad7(int)')).toThrow('exports no `pad7`');
   });
 
   test('can not be reloaded', async () => {
