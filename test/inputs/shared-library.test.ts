@@ -15,6 +15,9 @@ const SOURCE = `
 describe('shared libraries', () => {
   const { load, refusal } = holdLoads({});
   const path = compileShared('clang-22', SOURCE);
+  const file = compileShared('clang-22', 'int f(int x) { return 2 * x; }');
+  const padding = Array.from({ length: 50 }, (_, n) => `int pad${n}(int x) { return x * ${n + 3}; }`).join('\n');
+  const replacement = compileShared('clang-22', `${padding}\nint f(int x) { return 100 * x; }`);
   const open = compileShared('gcc', 'int nope(void); int f(void) { return nope(); }');
 
   test('are opened by path, and their functions and data are bound', async () => {
@@ -54,11 +57,9 @@ describe('shared libraries', () => {
   });
 
   test('that were replaced while they were open are called where they are mapped', async () => {
-    const file = compileShared('clang-22', 'int f(int x) { return 2 * x; }');
     const before = await load({ sharedLibrary: file });
     expect(before.func('int f(int)')(4)).toBe(8);
-    const padding = Array.from({ length: 50 }, (_, n) => `int pad${n}(int x) { return x * ${n + 3}; }`).join('\n');
-    renameSync(compileShared('clang-22', `${padding}\nint f(int x) { return 100 * x; }`), file);
+    renameSync(replacement, file);
     const after = await load({ sharedLibrary: file });
     expect(after.func('int f(int)')(4)).toBe(8);
     expect(() => after.func('int pad7(int)')).toThrow('exports no `pad7`');
