@@ -120,10 +120,10 @@ static bool onlyTransforms(StringRef Passes, IRCheck &To) {
   SmallVector<StringRef, 16> Names;
   SplitString(Passes, Names, "(),<>; \t\n");
   for (StringRef Name : Names)
-    for (StringRef Refused : {"print", "dot-", "view-", "write-", "dump",
-                              "pgo-", "memprof", "sample-profile", "debug-pass",
-                              "trigger-", "wasm-", "embed-", "insert-gcov",
-                              "instrprof"})
+    for (StringRef Refused :
+         {"print", "dot-", "view-", "write-", "dump", "pgo-", "memprof",
+          "sample-profile", "debug-pass", "trigger-", "wasm-", "embed-",
+          "insert-gcov", "instrprof"})
       if (Name.starts_with(Refused)) {
         To.Text += "error: passes: '" + Name.str() + "' is not let through\n";
         return false;
