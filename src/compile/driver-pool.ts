@@ -70,7 +70,7 @@ export class DriverPool {
     for (const driver of this.#drivers) driver.kill(new DriverFailure('the pool was closed', false));
   }
 
-  /** Process ids, for tests. */
+  /** Those that live, idle or busy. */
   get drivers(): readonly DriverProcess[] {
     return [...this.#drivers];
   }

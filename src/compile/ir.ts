@@ -1,6 +1,7 @@
 /** What a compile of LLVM IR needs of the compiler. Pure. */
 
 import { CompileError, ToolchainError } from '../errors.ts';
+import { SETUP_COMMAND } from '../setup-command.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import type { CompileRequest } from './compiler.ts';
 import { isForeign, tripleOf } from './ir-triple.ts';
@@ -35,7 +36,7 @@ export function checkIR(toolchain: Toolchain, request: CompileRequest): void {
       library,
       unsafeFlags
         ? 'it takes no `unsafeFlags`'
-        : 'it is not built, or not for this compiler: run `npm run setup`, and leave `compiler` out',
+        : `it is not built, or not for this compiler: run \`${SETUP_COMMAND}\`, and leave \`compiler\` out`,
     );
   }
   const triple = tripleOf(input.ir);

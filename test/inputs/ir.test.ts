@@ -172,6 +172,9 @@ describe.each(['resident', 'one-shot'] as const)('LLVM IR with the %s compiler',
         const error = await refusal({ name: 'bad', ir, passes: 'default<O2>,no-such-pass' });
         expect(error).toBeInstanceOf(CompileError);
         expect(error.message).toContain("unknown module pass 'no-such-pass'");
+        const writing = await refusal({ name: 'writes', ir, passes: 'default<O2>,insert-gcov-profiling' });
+        expect(writing).toBeInstanceOf(CompileError);
+        expect(writing.message).toContain("'insert-gcov-profiling' is not let through");
       } else {
         const error = await refusal(loading);
         expect(error).toBeInstanceOf(ToolchainError);
