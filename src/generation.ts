@@ -6,7 +6,7 @@ import type { CallScope } from './bindings/bind.ts';
 import type { Diagnostic } from './errors.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
-import type { Snapshot } from './reload/identity.ts';
+import type { Snapshot } from './reload/snapshot.ts';
 
 /** Milliseconds that each stage of a load took. */
 export interface Timings {

@@ -16,7 +16,7 @@ import { openSharedLibrary } from './loader/shared-library.ts';
 import { languageOf, readObjects } from './objects/read-objects.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
-import { takeSnapshot } from './reload/identity.ts';
+import { takeSnapshot } from './reload/snapshot.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What a kind of input comes to, and when it was there. */

@@ -45,6 +45,7 @@ describe('imports point one way', () => {
       'inputs',
       'llvm-module',
       'elf',
+      'file-identity',
       'near-names',
       'private-folder',
       'run-process',

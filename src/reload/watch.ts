@@ -3,7 +3,8 @@
 import { isAbsolute } from 'node:path';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { watch } from 'chokidar';
-import { hasChangedSince, identityOf, type Snapshot } from './identity.ts';
+import { identityOf } from '../file-identity.ts';
+import { hasChangedSince, type Snapshot } from './snapshot.ts';
 
 /** Watches a set of files that changes with every compile. */
 export interface Watcher {

@@ -1,12 +1,7 @@
-/** Tells whether a file is still what it was. */
+/** Tells whether a file changed after a moment. */
 
 import { statSync } from 'node:fs';
-
-/** Changes whenever the file is written or replaced; the same for a file that isn't there. */
-export function identityOf(file: string): string {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? 'absent' : `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
-}
+import { identityOf } from '../file-identity.ts';
 
 /** The state of files before a compile read them. */
 export interface Snapshot {
