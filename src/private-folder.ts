@@ -1,10 +1,11 @@
 /** Folders of this process alone, for what a compiler or linker must find in a file; none outlives the process for long. */
 
 import { randomUUID } from 'node:crypto';
-import { readlinkSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { isAlive, pidNamespace } from './process-identity.ts';
 
 /** A folder with mode 0700; disposing removes it with all that is in it. */
 export interface PrivateFolder extends AsyncDisposable {
@@ -76,15 +77,6 @@ function freshPath(): string {
 
 const NAME = /^fromsource-(\d+)-(\d+)-[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
-/** A container that shares the temporary folder has processes that can't be seen from here. */
-function pidNamespace(): string {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-  } catch {
-    return '0';
-  }
-}
-
 /** From the first use on: what is live is removed when the process exits, and what dead processes left is removed now. */
 function keepTidy(): void {
   isFirst = false;
@@ -116,14 +108,5 @@ async function sweep(): Promise<void> {
     const mode = found.mode & 0o777;
     const isOurs = (found.isDirectory() && mode === 0o700) || (found.isFile() && mode === 0o600);
     if (isOurs) await rm(path, { recursive: true, force: true }).catch(() => {});
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

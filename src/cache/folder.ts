@@ -1,0 +1,61 @@
+/** The folder that a cache is kept in, and whether what lies in it may be trusted. */
+
+import { lstatSync, mkdirSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { FORMAT_VERSION } from './frame.ts';
+
+/** Said of every cache that can't be used as it should; each once per process and folder. */
+export type CacheWarningCode =
+  /** The folder can't be used: nothing is taken from it, and nothing is kept. */
+  | 'FROMSOURCE_CACHE_OFF'
+  /** A file in it was damaged or is not ours; it was removed. */
+  | 'FROMSOURCE_CACHE_DAMAGED'
+  /** Something could not be read, kept or removed. */
+  | 'FROMSOURCE_CACHE_FAULT';
+
+const warned = new Set<string>();
+
+/** Emits a process warning of the type `CacheWarning`, the first time. */
+export function warnOnce(code: CacheWarningCode, folder: string, message: string): void {
+  if (warned.has(`${code} ${folder}`)) return;
+  warned.add(`${code} ${folder}`);
+  process.emitWarning(`fromsource: ${message}`, { type: 'CacheWarning', code });
+}
+
+/** `$FROMSOURCE_CACHE_DIR`, else `fromsource` in `$XDG_CACHE_HOME`, else in `$HOME/.cache`; null when none is set. */
+export function defaultFolder(env: NodeJS.ProcessEnv = process.env): string | null {
+  const { FROMSOURCE_CACHE_DIR, XDG_CACHE_HOME, HOME } = env;
+  if (FROMSOURCE_CACHE_DIR) return resolve(FROMSOURCE_CACHE_DIR);
+  // The XDG specification tells to pass relative paths over.
+  if (XDG_CACHE_HOME !== undefined && isAbsolute(XDG_CACHE_HOME)) return join(XDG_CACHE_HOME, 'fromsource');
+  return HOME !== undefined && isAbsolute(HOME) ? join(HOME, '.cache', 'fromsource') : null;
+}
+
+/** The subfolder of this format, so that two releases of this package leave each other alone. */
+export function entryFolder(folder: string): string {
+  return join(folder, `v${FORMAT_VERSION}`);
+}
+
+/**
+ * Makes the folder if need be, with mode 0700. Gives null when it may be used, else the reason: it must be a folder, no
+ * link to one, belong to this user, and be open to nobody else.
+ */
+export function prepareFolder(folder: string, readOnly: boolean): string | null {
+  try {
+    if (!readOnly) mkdirSync(entryFolder(folder), { recursive: true, mode: 0o700 });
+    return distrust(folder) ?? distrust(entryFolder(folder));
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function distrust(folder: string): string | null {
+  const found = lstatSync(folder);
+  if (found.isSymbolicLink()) return `${folder} is a symbolic link`;
+  if (!found.isDirectory()) return `${folder} is not a folder`;
+  const me = process.geteuid?.();
+  if (found.uid !== me) return `${folder} belongs to user ${found.uid}, not to ${me}`;
+  const mode = found.mode & 0o777;
+  if ((mode & 0o077) === 0) return null;
+  return `${folder} is open to others (mode ${mode.toString(8).padStart(4, '0')}); chmod 0700 it`;
+}

@@ -1,0 +1,177 @@
+/** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
+
+import { createHash } from 'node:crypto';
+import { closeSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Diagnostic } from '../errors.ts';
+import { identityFrom, isSettled } from '../file-identity.ts';
+
+/** A file whose content decides the bytes. */
+export interface InputFile {
+  /** Absolute. */
+  readonly path: string;
+  /** SHA-256 of the content, in hexadecimal. */
+  readonly digest: string;
+  /** The identity of the file with that content; null when it was too young to be relied on. */
+  readonly identity: string | null;
+}
+
+/** Paths that must not come to be. */
+export interface AbsentPaths {
+  /** An existing folder. */
+  readonly folder: string;
+  /** While the folder has this identity nothing was added to it; null where that does not tell. */
+  readonly identity: string | null;
+  /** Relative to the folder. */
+  readonly names: readonly string[];
+}
+
+/** The shared object that is opened in place of linking the object. */
+export interface ImageRecord {
+  readonly digest: string;
+  /** The identity of the file when its digest was last seen to be right; null when it must be looked at again. */
+  readonly identity: string | null;
+  /** What is to be run when it is open: where from its base, and how many. */
+  readonly initialisers: { readonly offset: number; readonly count: number } | null;
+}
+
+/** One compile under a key: the inputs that it holds for, and what it came to. */
+export interface Variant {
+  /** 16 hexadecimal digits that name its files. */
+  readonly id: string;
+  /** What the compile read: the source file, headers. */
+  readonly read: readonly InputFile[];
+  /** The programs that compile, and the libraries that they consist of. */
+  readonly tools: readonly InputFile[];
+  readonly absent: readonly AbsentPaths[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Bytes of the object. */
+  readonly objectBytes: number;
+  /** What it was compiled from, as far as it decides how it is linked. */
+  readonly language: 'c' | 'c++';
+  readonly image: ImageRecord | null;
+}
+
+/** What the cache knows of one key, the newest compile first. */
+export interface Manifest {
+  readonly variants: readonly Variant[];
+}
+
+/** Switching to and fro between a few states of the headers shall hit; more is not worth the reading. */
+export const MAX_VARIANTS = 8;
+
+/** The name of a variant: a digest of all that it holds for. */
+export function variantId(key: string, inputs: Pick<Variant, 'read' | 'tools' | 'absent'>): string {
+  const hash = createHash('sha256').update(key);
+  for (const { path, digest } of [...inputs.read, ...inputs.tools]) hash.update(`\0${path}\0${digest}`);
+  for (const { folder, names } of inputs.absent) hash.update(`\0\0${folder}\0${names.join('\0')}`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Whether a variant holds now. */
+export type Check =
+  /** `renewed`: the same variant with identities that spare the next check its reading; null when nothing was read. */
+  | { readonly holds: true; readonly renewed: Variant | null }
+  /** Names the first input that differs. */
+  | { readonly holds: false; readonly reason: string };
+
+/** Compares a variant with the file system. Files whose identity is unchanged are not read. */
+export function checkVariant(variant: Variant, now: number): Check {
+  const tools = checkFiles(variant.tools, now);
+  if (typeof tools === 'string') return { holds: false, reason: `the compiler changed: ${tools}` };
+  const read = checkFiles(variant.read, now);
+  if (typeof read === 'string') return { holds: false, reason: read };
+  const absent = checkAbsent(variant.absent, now);
+  if (typeof absent === 'string') return { holds: false, reason: absent };
+  const isSame = tools === variant.tools && read === variant.read && absent === variant.absent;
+  return { holds: true, renewed: isSame ? null : { ...variant, tools, read, absent } };
+}
+
+/** The same array when no identity is to be renewed, else a new one; or which file differs. */
+function checkFiles(files: readonly InputFile[], now: number): readonly InputFile[] | string {
+  let renewed: InputFile[] | undefined;
+  for (const [index, file] of files.entries()) {
+    const found = statSync(file.path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return `${file.path} is gone`;
+    const identity = identityFrom(found);
+    if (identity === file.identity) continue;
+    if (digestOfFile(file.path) !== file.digest) return `${file.path} changed`;
+    if (!isSettled(found, now)) continue;
+    renewed ??= [...files];
+    renewed[index] = { ...file, identity };
+  }
+  return renewed ?? files;
+}
+
+function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly AbsentPaths[] | string {
+  let renewed: AbsentPaths[] | undefined;
+  for (const [index, group] of groups.entries()) {
+    const found = statSync(group.folder, { bigint: true, throwIfNoEntry: false });
+    // What is not there has nothing in it.
+    if (found === undefined) continue;
+    const identity = identityFrom(found);
+    if (identity === group.identity) continue;
+    for (const name of group.names) {
+      if (exists(join(group.folder, name))) return `${join(group.folder, name)} appeared`;
+    }
+    if (group.identity === null || !isSettled(found, now)) continue;
+    renewed ??= [...groups];
+    renewed[index] = { ...group, identity };
+  }
+  return renewed ?? groups;
+}
+
+const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/**
+ * The paths by the nearest folder that exists: one look at the folder answers for all of them, where C++ has thousands.
+ * A path that exists by now is named in place of the groups.
+ */
+export function groupAbsent(paths: readonly string[], now: number): readonly AbsentPaths[] | string {
+  const folders = new Map<string, { names: string[]; hasLink: boolean }>();
+  for (const path of new Set(paths)) {
+    if (exists(path)) return `${path} appeared`;
+    let [folder, name] = [dirname(path), basename(path)];
+    // A link that leads nowhere can come to lead somewhere without its folder changing.
+    let hasLink = isLink(path);
+    while (folder !== '/' && !exists(folder)) {
+      hasLink ||= isLink(folder);
+      [folder, name] = [dirname(folder), join(basename(folder), name)];
+    }
+    const key = hasLink ? `${folder}\0link` : folder;
+    const group = folders.get(key);
+    if (group === undefined) folders.set(key, { names: [name], hasLink });
+    else group.names.push(name);
+  }
+  return [...folders].map(([key, { names, hasLink }]) => {
+    const folder = key.split('\0')[0] as string;
+    const found = statSync(folder, { bigint: true, throwIfNoEntry: false });
+    const tells = found !== undefined && !hasLink && isSettled(found, now);
+    // An empty identity is no folder's: the next check looks, and may renew it.
+    return { folder, names: names.sort(), identity: tells ? identityFrom(found) : hasLink ? null : '' };
+  });
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+const CHUNK_BYTES = 2 ** 18;
+
+/** SHA-256 of a file's content in hexadecimal; null when it can't be read. */
+export function digestOfFile(path: string): string | null {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const hash = createHash('sha256');
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let count = readSync(descriptor, chunk); count > 0; count = readSync(descriptor, chunk)) {
+      hash.update(chunk.subarray(0, count));
+    }
+    return hash.digest('hex');
+  } catch {
+    return null;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
