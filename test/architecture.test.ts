@@ -47,7 +47,10 @@ describe('imports point one way', () => {
       'elf',
       'file-identity',
       'near-names',
+      'koffi',
+      'package-root',
       'private-folder',
+      'process-identity',
       'run-process',
       'setup-command',
       'turns',
@@ -70,7 +73,7 @@ describe('imports point one way', () => {
   });
 
   test.each([
-    ['koffi', /^(loader\/koffi|bindings\/bind)\.ts$/],
+    ['koffi', /^koffi\.ts$/],
     ['node:child_process', /^(compile|toolchain)\/|^run-process\.ts$/],
     ['chokidar', /^reload\//],
   ])('%s is imported where it belongs', (module, allowed) => {

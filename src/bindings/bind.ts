@@ -1,7 +1,7 @@
 /** Address + type → callable. What is handed out stays valid over reloads: it calls through a slot that is retargeted. */
 
-import koffi from 'koffi';
-import PQueue from 'p-queue';
+import { koffi } from '../koffi.ts';
+import { Turns } from '../turns.ts';
 import { describeMismatch, unusualTest, usualArgument } from './arguments.ts';
 import { type Callback, guardCallback } from './callback.ts';
 import type { CType, Prototype, ScalarName, Signature } from './prototype.ts';
@@ -25,7 +25,7 @@ export interface CallScope {
 }
 
 /** koffi fails the 257th concurrent asynchronous call, of all that share it; libuv runs four at a time anyway. */
-const asyncCalls = new PQueue({ concurrency: 128 });
+const asyncCalls = new Turns(128);
 
 const scalarTypes: Partial<Record<ScalarName, string>> = { 'signed char': 'int8_t', char: 'int8_t' };
 
@@ -103,7 +103,7 @@ export class FunctionSlot {
       if (target.async === undefined || scope === undefined) return Promise.resolve(target(...args));
       // From here on the code stays, also while the call waits for its turn.
       scope.enter();
-      return asyncCalls.add(() => this.#runAsync(target, args)).finally(() => scope.leave());
+      return asyncCalls.take(undefined, () => this.#runAsync(target, args)).finally(() => scope.leave());
     } catch (error) {
       return Promise.reject(error);
     }

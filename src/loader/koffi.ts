@@ -1,18 +1,3 @@
-/**
- * koffi, with stacks that compiled code can live on.
- *
- * Import it from here, never from 'koffi': the sizes hold only when they are set before the first library is loaded.
- */
+/** The loaders' koffi. */
 
-import koffi from 'koffi';
-
-/** Native code overflows koffi's own stacks (2 MiB, but 128 KiB for asynchronous calls) with a plain SIGSEGV. */
-const STACK_BYTES = 8 * 1024 * 1024;
-
-try {
-  koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
-} catch {
-  // The program loaded a library through koffi before it imported us: its sizes stay.
-}
-
-export { koffi };
+export { koffi } from '../koffi.ts';

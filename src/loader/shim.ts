@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { LinkError } from '../errors.ts';
+import { PACKAGE_ROOT } from '../package-root.ts';
 import { SETUP_COMMAND } from '../setup-command.ts';
 import { koffi } from './koffi.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
@@ -10,7 +11,7 @@ import { missingSymbolsError } from './missing-symbols.ts';
 /** FS_ABI_VERSION: a shim with another number is refused. */
 const ABI_VERSION = 3;
 
-const BUILT_SHIM = '../../native-shims/build/libfromsource_orc.so';
+const BUILT_SHIM = 'native-shims/build/libfromsource_orc.so';
 
 /** FS_ERROR_MISSING_SYMBOLS: the one kind that is told apart here. */
 const MISSING_SYMBOLS = 5;
@@ -41,11 +42,11 @@ const opened = new Map<string, ShimLibrary>();
  * Throws an Error whose message says why it can't be used.
  */
 export function openShim(shimPath: string | undefined = process.env.FROMSOURCE_ORC_SHIM): ShimLibrary {
-  const path = shimPath ?? fileURLToPath(new URL(BUILT_SHIM, import.meta.url));
+  const path = shimPath ?? fileURLToPath(new URL(BUILT_SHIM, PACKAGE_ROOT));
   let shim = opened.get(path);
   if (shim === undefined) {
     if (!existsSync(path)) {
-      const name = shimPath ?? BUILT_SHIM.replace('../../', '');
+      const name = shimPath ?? BUILT_SHIM;
       throw new Error(`the loader shim is not built (${name}): run \`${SETUP_COMMAND}\``);
     }
     shim = declare(path);

@@ -2,9 +2,10 @@
 
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { PACKAGE_ROOT } from '../package-root.ts';
 import type { Toolchain } from './discover.ts';
 
-const BUILT = '../../native-shims/build/fromsource-clang-driver';
+const BUILT = 'native-shims/build/fromsource-clang-driver';
 
 /**
  * The driver, and the clang that it was built from, as its build wrote them down beside it: reading that takes 0.1 ms,
@@ -13,7 +14,7 @@ const BUILT = '../../native-shims/build/fromsource-clang-driver';
  * `FROMSOURCE_CLANG_DRIVER` names another binary, with its description beside it.
  */
 export function findResident(): Toolchain | null {
-  const resident = process.env.FROMSOURCE_CLANG_DRIVER ?? fileURLToPath(new URL(BUILT, import.meta.url));
+  const resident = process.env.FROMSOURCE_CLANG_DRIVER ?? fileURLToPath(new URL(BUILT, PACKAGE_ROOT));
   try {
     const described = JSON.parse(readFileSync(`${resident}.json`, 'utf8'));
     const { clang: path, version, target } = described as Record<string, string>;
