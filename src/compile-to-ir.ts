@@ -1,8 +1,6 @@
 /** The first half of the path, for its intermediate: source → toolchain → LLVM IR. */
 
 import { refuse } from './checks.ts';
-import { compile } from './compile/queue.ts';
-import { startAhead } from './compile/resident.ts';
 import type { SourceFile, SourceIR, SourceText } from './inputs.ts';
 import { requestOf, resolveSpec, type SourceLibraryOptions, type SourceLibrarySpec } from './options.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
@@ -44,6 +42,8 @@ export async function compileToIR(
     throw new TypeError(`\`${refused}\` goes with a load, not with compileToIR`);
   }
   const toolchain = await discoverToolchain({ library, compiler });
+  // Loaded when asked for: a load whose object is in the cache needs no compiler.
+  const { compile, startAhead } = await import('./compile/queue.ts');
   startAhead(toolchain);
   const output = format === 'text' ? 'ir' : 'bitcode';
   const { object } = await compile(toolchain, { ...requestOf(resolved, input), output });

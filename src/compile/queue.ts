@@ -6,6 +6,9 @@ import type { CompileRequest, CompileResult } from './compiler.ts';
 import { compileOneShot } from './one-shot.ts';
 import { compileResident } from './resident.ts';
 
+/** Here too, so that one import brings all that a compile takes. */
+export { startAhead } from './resident.ts';
+
 const compiles = new Turns();
 
 /**

@@ -3,13 +3,18 @@
 import { LinkError } from '../errors.ts';
 import type { Loader } from './loader.ts';
 import { createOrcLoader } from './orc.ts';
-import { sharedObjectLoader } from './shared-object.ts';
 
 /** Which loader a library lives in. */
 export type LoaderReport =
   | { readonly kind: 'orc' }
   /** `reason` says why it is not `orc`. */
   | { readonly kind: 'shared-object'; readonly reason: string };
+
+/** Loaded at its first link, so that the start of a program that has the other one doesn't pay for it. */
+const sharedObjectLoader: Loader = {
+  kind: 'shared-object',
+  link: async (request) => (await import('./shared-object.ts')).sharedObjectLoader.link(request),
+};
 
 /** Made at the first use and kept: a session lives as long as the process. */
 let orc: Loader | { readonly unavailable: Error } | undefined;

@@ -5,7 +5,6 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { ToolchainError } from '../errors.ts';
 import { installAdvice } from './advice.ts';
-import { identify } from './identify.ts';
 import { findResident } from './resident.ts';
 
 export type ToolchainKind = 'clang' | 'gcc';
@@ -144,7 +143,8 @@ function identifyOnce(identity: string, path: string): Promise<Toolchain> {
   const already = known.get(identity);
   if (already !== undefined) return already;
   const attempt = access(path, constants.X_OK).then(
-    () => identify(path),
+    // Loaded when a compiler has to be asked: node:child_process takes 2 ms, and the resident one says what it is.
+    async () => (await import('./identify.ts')).identify(path),
     () => Promise.reject(new Error('it is not executable')),
   );
   known.set(identity, attempt);
