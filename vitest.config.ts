@@ -5,6 +5,8 @@ export default defineConfig({
     // A crash in native code must take down one fork, never the runner.
     pool: 'forks',
     include: ['test/**/*.test.ts'],
+    // What is tested is compiled; the tests of the cache ask for one of their own.
+    env: { FROMSOURCE_CACHE: 'off' },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Descriptors, children and temporary files are counted by tests: their parent folder is theirs alone.

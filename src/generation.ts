@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
+import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
@@ -12,7 +13,7 @@ import type { Snapshot } from './reload/snapshot.ts';
 export interface Timings {
   /** Finding the compiler; next to nothing from the second load on. */
   readonly toolchain: number;
-  /** Source to object bytes, time in the queue included. */
+  /** Source to object bytes, time in the queue included; or the time in which the cache found them. */
   readonly compile: number;
   /** Object bytes to live symbols, initialisers included. */
   readonly link: number;
@@ -26,6 +27,8 @@ export interface Timings {
 export interface Build {
   readonly image: LoadedImage;
   readonly loader: LoaderReport;
+  /** What the cache did. A compile that turns out later to be one that can't be kept is told then. */
+  readonly cache: () => CacheReport;
   /** Of the input's files, before they were read. */
   readonly before: Snapshot;
   /** `performance.now()` when the path was entered, and when it ended with a live image. */
@@ -37,6 +40,13 @@ export interface Build {
   /** Absolute paths of the files that the compile read. */
   readonly dependencies: readonly string[];
 }
+
+/** What an input comes to, and when it was there. */
+export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies'> & {
+  /** `performance.now()` when the tools were found, and when the object was there. */
+  readonly found: number;
+  readonly made: number;
+};
 
 /** Code that may be called until it is retired, and is freed when the last call has left it. */
 export class Generation implements CallScope {
@@ -52,8 +62,13 @@ export class Generation implements CallScope {
     this.number = number;
   }
 
+  /** Every exported symbol; a linked image is read for it. */
   get symbols(): ReadonlyMap<string, SymbolInfo> {
     return this.build.image.symbols;
+  }
+
+  find(name: string): SymbolInfo | undefined {
+    return this.build.image.find(name);
   }
 
   /** Ends the clock of {@link timings}: functions can be taken, and those that were taken reach this code. */

@@ -3,6 +3,9 @@
 export type { BoundFunction } from './bindings/bind.ts';
 export { readBytes, readString, viewBytes } from './bindings/bind.ts';
 export type { FunctionOf, PointerArgument, VariableOf } from './bindings/prototype-types.ts';
+export type { CacheReport } from './cache/lookup.ts';
+export type { CacheStats, CacheVerification } from './cache/maintenance.ts';
+export { cacheStats, clearCache, verifyCache } from './cache-control.ts';
 export type { Language } from './compile/compiler.ts';
 export type { IRFormat, IRSpec } from './compile-to-ir.ts';
 export { compileToIR } from './compile-to-ir.ts';
@@ -33,5 +36,5 @@ export type { LlvmModule } from './llvm-module.ts';
 export { LibraryRegistry, libraries, loadSourceLibrary } from './load-source-library.ts';
 export type { SymbolInfo } from './loader/loader.ts';
 export type { LoaderReport } from './loader/select.ts';
-export type { LoaderChoice, SourceLibraryOptions, SourceLibrarySpec } from './options.ts';
+export type { CacheOptions, LoaderChoice, SourceLibraryOptions, SourceLibrarySpec } from './options.ts';
 export type { RegistryEntry } from './registry.ts';

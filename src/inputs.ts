@@ -88,6 +88,7 @@ const COMPILING = [
   'maxOutputBytes',
   'maxMemoryBytes',
   'unsafeFlags',
+  'cache',
 ] as const;
 
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */

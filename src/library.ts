@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { type BoundFunction, FunctionSlot, readVariable, writeVariable } from './bindings/bind.ts';
 import { parsePrototype, parseVariable, sizeOf, type Variable } from './bindings/prototype.ts';
 import type { FunctionOf, VariableOf } from './bindings/prototype-types.ts';
+import type { CacheReport } from './cache/lookup.ts';
 import {
   BindingError,
   CompileError,
@@ -179,6 +180,14 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     return this.#generation.build.loader;
   }
 
+  /**
+   * What the cache did for the current generation. Right after a load a miss may turn into `off`, when it was found that
+   * the compile can't be kept, such as one with `__TIME__`.
+   */
+  get cache(): CacheReport {
+    return this.#generation.build.cache();
+  }
+
   /** Milliseconds per stage of the current generation's load. */
   get timings(): Timings {
     return this.#generation.timings;
@@ -275,7 +284,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
 
     const previous = this.#generation;
     for (const slot of this.#functions.values()) {
-      slot.retarget((next.symbols.get(slot.prototype.name) as SymbolInfo).address, next);
+      slot.retarget((next.find(slot.prototype.name) as SymbolInfo).address, next);
     }
     this.#generation = next;
     next.goLive();
@@ -301,7 +310,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   #assertReplaces(next: Generation): void {
     const reasons: string[] = [];
     for (const { prototype } of this.#functions.values()) {
-      const symbol = next.symbols.get(prototype.name);
+      const symbol = next.find(prototype.name);
       if (symbol === undefined) reasons.push(`\`${prototype.name}\` is in use and the new code has no such symbol`);
       else if (symbol.kind !== 'function')
         reasons.push(`\`${prototype.name}\` is in use and the new code makes it data`);
@@ -326,7 +335,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   }
 
   #symbol(name: string): SymbolInfo {
-    const symbol = this.#generation.symbols.get(name);
+    const symbol = this.#generation.find(name);
     if (symbol !== undefined) return symbol;
     throw this.#notFound(name);
   }

@@ -1,30 +1,21 @@
 /**
- * The path: source → toolchain → object bytes → live symbols → library. Every stage is a folder; only this file
- * composes them.
+ * The path: source → toolchain → key → cache, else compile → live symbols → library. Every stage is a folder; only this
+ * file and the three that it loads when they are needed compose them.
  */
 
 import { performance } from 'node:perf_hooks';
+import { HIT, type Hit, lookUp } from './cache/lookup.ts';
+import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
-import { compile } from './compile/queue.ts';
-import { startAhead } from './compile/resident.ts';
-import type { Build } from './generation.ts';
-import { filesOf, type LibraryInput, type ObjectsInput } from './inputs.ts';
+import type { Build, Live } from './generation.ts';
+import { filesOf, type LibraryInput } from './inputs.ts';
+import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
-import { mergeObjects } from './loader/merge-objects.ts';
-import { selectLoader } from './loader/select.ts';
-import { openSharedLibrary } from './loader/shared-library.ts';
-import { languageOf, readObjects } from './objects/read-objects.ts';
+import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
 import { takeSnapshot } from './reload/snapshot.ts';
-import { discoverToolchain } from './toolchain/discover.ts';
-
-/** What a kind of input comes to, and when it was there. */
-type Live = Pick<Build, 'image' | 'loader' | 'diagnostics' | 'dependencies'> & {
-  /** `performance.now()` when the tools were found, and when the object was there. */
-  readonly found: number;
-  readonly made: number;
-};
+import { discoverToolchain, type Toolchain } from './toolchain/discover.ts';
 
 /** One run of the path. */
 async function build(spec: ResolvedSpec): Promise<Build> {
@@ -43,52 +34,59 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   return { ...rest, before, started, linked, stages };
 }
 
-function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
-  switch (input.kind) {
-    case 'sharedLibrary':
-      return openShared(spec, input.sharedLibrary);
-    case 'object':
-    case 'archive':
-      return linkObjects(spec, input);
-    default:
-      return compileAndLink(spec, input);
+async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
+  if (input.kind !== 'object' && input.kind !== 'archive' && input.kind !== 'sharedLibrary') {
+    return fromSource(spec, input);
   }
+  const { linkObjects, openShared } = await import('./link-inputs.ts');
+  return input.kind === 'sharedLibrary' ? openShared(spec, input.sharedLibrary) : linkObjects(spec, input);
 }
 
-async function compileAndLink(spec: ResolvedSpec, input: CompileInput): Promise<Live> {
-  const { name: library, signal } = spec;
-  const toolchain = await discoverToolchain({ library, compiler: spec.compiler });
-  startAhead(toolchain);
-  // Before the compile, so that a loader that was asked for and can't be had is known at once.
-  const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
+/** From the cache where an entry holds; what a compile and its keeping need is not even loaded then. */
+async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live> {
+  const { name: library, compiler, loader } = spec;
+  const toolchain = await discoverToolchain({ library, compiler });
+  const request = requestOf(spec, input);
+  const cache = openCache(spec.cache, request.unsafeFlags);
+  const parts = keyPartsOf(toolchain, request);
   const found = performance.now();
-  const { object, diagnostics, dependencies } = await compile(toolchain, requestOf(spec, input));
+  const entry = cache.store === null ? null : lookUp(cache.store, parts, library, loader !== 'orc');
+  if (entry !== null && 'variant' in entry) {
+    const live = await fromEntry(spec, toolchain, cache, entry, found);
+    if (live !== null) return live;
+  }
+  const { compileAndLink } = await import('./compile-and-link.ts');
+  return compileAndLink({ spec, toolchain, request, cache, parts, entry, found });
+}
+
+/** Null when the entry can't be made live, and must be compiled anew. */
+async function fromEntry(
+  spec: ResolvedSpec,
+  toolchain: Toolchain,
+  cache: OpenedCache,
+  entry: Hit,
+  found: number,
+): Promise<Live | null> {
+  const { name: library, loader, limits } = spec;
+  const { variant } = entry;
+  if (variant.objectBytes > limits.maxOutputBytes) return null;
   const made = performance.now();
-  // IR does not say which language it was.
-  const language = input.kind === 'ir' ? languageOf([object]) : spec.language;
-  const image = await loader.link({ library, object, language, compilerPath: toolchain.path, signal });
-  return { image, loader: report, diagnostics, dependencies, found, made };
-}
-
-/** Needs a compiler only where a linker is needed. */
-async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Promise<Live> {
-  const { name: library, signal } = spec;
-  const { objects, files, language } = await readObjects(library, input);
-  const { loader, report } = selectLoader(library, spec.loader, 'clang');
-  const needsLinker = loader.kind === 'shared-object' || objects.length > 1;
-  const compilerPath = needsLinker ? (await discoverToolchain({ library, compiler: spec.compiler })).path : '';
-  const found = performance.now();
-  const object = await mergeObjects({ library, compilerPath, signal }, objects);
-  const made = performance.now();
-  const image = await loader.link({ library, object, language, compilerPath, signal });
-  return { image, loader: report, diagnostics: [], dependencies: files, found, made };
-}
-
-async function openShared(spec: ResolvedSpec, file: string): Promise<Live> {
-  const found = performance.now();
-  const image = await openSharedLibrary(spec.name, file);
-  const report = { kind: 'shared-object', reason: 'the input is a shared library' } as const;
-  return { image, loader: report, diagnostics: [], dependencies: [], found, made: found };
+  const { layout } = variant.image ?? {};
+  const image = entry.image === null || layout === undefined ? null : openLinkedImage(library, entry.image, layout);
+  if (image === null) {
+    const { linkEntry } = await import('./link-entry.ts');
+    return linkEntry({ spec, toolchain, cache, found }, entry);
+  }
+  const reason = loader === 'shared-object' ? 'it was asked for' : 'its linked image is in the cache';
+  return {
+    image,
+    loader: { kind: 'shared-object', reason },
+    diagnostics: variant.diagnostics,
+    dependencies: variant.read.map(({ path }) => path),
+    found,
+    made,
+    cache: () => HIT,
+  };
 }
 
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {
@@ -120,7 +118,8 @@ export const libraries: LibraryRegistry = new LibraryRegistry();
 
 /**
  * Compiles a C or C++ source, or LLVM IR, links it into this process, and gives its functions. Objects and archives are
- * linked, and shared libraries opened, without a compile.
+ * linked, and shared libraries opened, without a compile. What was compiled before, and has not changed in any input, is
+ * taken from the cache.
  *
  * A second load of the same name with the same spec gives the same library: disposing it ends it for both. Initialisers
  * run on the calling thread; compiling and linking don't.

@@ -1,6 +1,7 @@
 /** What a caller may say about a library: types, defaults, and the one place where it is validated. */
 
 import { resolve } from 'node:path';
+import type { CacheSettings } from './cache/open.ts';
 import { checkAmount, checkBoolean, checkNonEmpty, checkRecord, checkString, checkStrings, refuse } from './checks.ts';
 import type { CompileInput, CompileLimits, CompileRequest, Language } from './compile/compiler.ts';
 import {
@@ -21,6 +22,19 @@ import { nearNames } from './near-names.ts';
 
 /** Which loader makes the object live. `auto` takes `orc` where it can be used, else `shared-object`. */
 export type LoaderChoice = 'auto' | 'orc' | 'shared-object';
+
+/** Where a cache is, and what it may do there. */
+export interface CacheOptions {
+  /**
+   * The folder. Default: `$FROMSOURCE_CACHE_DIR`, else `fromsource` in `$XDG_CACHE_HOME`, else in `$HOME/.cache`. It is
+   * made with mode 0700; one that others can read or write, or that is another user's, is not used.
+   */
+  readonly dir?: string;
+  /** Bytes that all of it may have; what was not used for longest goes first. Default 2,147,483,648 (2 GiB). */
+  readonly maxBytes?: number;
+  /** Take what is there and change nothing. Default false. */
+  readonly readOnly?: boolean;
+}
 
 /** Everything about a library but where its source is. */
 export interface SourceLibraryOptions {
@@ -46,6 +60,11 @@ export interface SourceLibraryOptions {
   readonly signal?: AbortSignal;
   /** Pass every flag on as it is, also those that write files or load code into the compiler. Default false. */
   readonly unsafeFlags?: boolean;
+  /**
+   * Whether the object is taken from the cache, and kept there. Default true, and false where `$FROMSOURCE_CACHE` is
+   * `off`.
+   */
+  readonly cache?: boolean | CacheOptions;
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
 }
@@ -68,6 +87,8 @@ export interface ResolvedSpec {
   readonly limits: CompileLimits;
   readonly signal: AbortSignal | undefined;
   readonly unsafeFlags: boolean;
+  /** Null when the cache is not to be asked. */
+  readonly cache: CacheSettings | null;
   readonly watch: boolean;
 }
 
@@ -94,6 +115,31 @@ function checkDefines(value: unknown): ResolvedSpec['defines'] {
     }
   }
   return defines as ResolvedSpec['defines'];
+}
+
+const DEFAULT_CACHE: CacheSettings = { dir: null, maxBytes: 2 ** 31, readOnly: false };
+
+/**
+ * The settings of the option `cache`, or null for none.
+ *
+ * @throws TypeError
+ */
+export function resolveCache(value: unknown): CacheSettings | null {
+  if (value === false) return null;
+  if (value === true) return DEFAULT_CACHE;
+  if (value === undefined) return process.env.FROMSOURCE_CACHE === 'off' ? null : DEFAULT_CACHE;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    refuse('cache', 'a boolean, or an object with `dir`, `maxBytes` and `readOnly`', value);
+  }
+  const { dir, maxBytes, readOnly, ...unknown } = value as Readonly<Record<string, unknown>>;
+  const [option] = Object.keys(unknown);
+  if (option !== undefined)
+    throw new TypeError(`Unknown option \`cache.${option}\`; it has \`dir\`, \`maxBytes\` and \`readOnly\``);
+  return {
+    dir: dir === undefined ? null : resolve(checkNonEmpty('cache.dir', dir)),
+    maxBytes: checkAmount('cache.maxBytes', maxBytes, DEFAULT_CACHE.maxBytes, Number.MAX_SAFE_INTEGER),
+    readOnly: checkBoolean('cache.readOnly', readOnly),
+  };
 }
 
 /**
@@ -133,6 +179,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     },
     signal: spec.signal,
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
+    cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
   };
 }

@@ -1,20 +1,14 @@
 /** A queue whose tasks may be called off: those that wait leave at once, those that run end in their own time. */
 
 import { availableParallelism } from 'node:os';
+import PQueue from 'p-queue';
 
-/**
- * Runs as many tasks at a time as it is told, else as there are processors, in the order of their coming.
- *
- * p-queue takes 6 ms to load, which is more than all the rest of a start, and gives a running task up when its signal
- * aborts.
- */
+/** Runs as many tasks at a time as it is told, else as there are processors. */
 export class Turns {
-  readonly #places: number;
-  #taken = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #queue: PQueue;
 
   constructor(places: number = availableParallelism()) {
-    this.#places = places;
+    this.#queue = new PQueue({ concurrency: places });
   }
 
   /**
@@ -23,31 +17,18 @@ export class Turns {
    */
   async take<Result>(signal: AbortSignal | undefined, task: () => Promise<Result>): Promise<Result> {
     signal?.throwIfAborted();
-    if (this.#taken < this.#places) this.#taken += 1;
-    else await this.#wait(signal);
+    // A signal of the queue's own, because p-queue gives a running task up as soon as its signal aborts.
+    const waiting = new AbortController();
+    const leave = () => waiting.abort(signal?.reason);
+    const start = () => {
+      signal?.removeEventListener('abort', leave);
+      return task();
+    };
+    signal?.addEventListener('abort', leave, { once: true });
     try {
-      return await task();
+      return await this.#queue.add(start, { signal: waiting.signal });
     } finally {
-      // The place goes from hand to hand: were it given up, one that comes now could take it before one that waits.
-      const [next] = this.#waiting;
-      if (next === undefined) this.#taken -= 1;
-      else next();
+      signal?.removeEventListener('abort', leave);
     }
-  }
-
-  #wait(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const start = () => {
-        this.#waiting.delete(start);
-        signal?.removeEventListener('abort', leave);
-        resolve();
-      };
-      const leave = () => {
-        this.#waiting.delete(start);
-        reject(signal?.reason);
-      };
-      this.#waiting.add(start);
-      signal?.addEventListener('abort', leave, { once: true });
-    });
   }
 }

@@ -3,6 +3,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { FORMAT_VERSION } from './frame.ts';
+import { TEMPORARY_FOLDER } from './names.ts';
 
 /** Said of every cache that can't be used as it should; each once per process and folder. */
 export type CacheWarningCode =
@@ -42,7 +43,7 @@ export function entryFolder(folder: string): string {
  */
 export function prepareFolder(folder: string, readOnly: boolean): string | null {
   try {
-    if (!readOnly) mkdirSync(entryFolder(folder), { recursive: true, mode: 0o700 });
+    if (!readOnly) mkdirSync(join(entryFolder(folder), TEMPORARY_FOLDER), { recursive: true, mode: 0o700 });
     return distrust(folder) ?? distrust(entryFolder(folder));
   } catch (error) {
     return (error as Error).message;

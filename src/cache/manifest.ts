@@ -5,6 +5,7 @@ import { closeSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
 import { identityFrom, isSettled } from '../file-identity.ts';
+import type { ImageLayout } from '../loader/image-layout.ts';
 
 /** A file whose content decides the bytes. */
 export interface InputFile {
@@ -31,8 +32,8 @@ export interface ImageRecord {
   readonly digest: string;
   /** The identity of the file when its digest was last seen to be right; null when it must be looked at again. */
   readonly identity: string | null;
-  /** What is to be run when it is open: where from its base, and how many. */
-  readonly initialisers: { readonly offset: number; readonly count: number } | null;
+  /** What the loader needs to know of it. */
+  readonly layout: ImageLayout;
 }
 
 /** One compile under a key: the inputs that it holds for, and what it came to. */
@@ -50,6 +51,8 @@ export interface Variant {
   /** What it was compiled from, as far as it decides how it is linked. */
   readonly language: 'c' | 'c++';
   readonly image: ImageRecord | null;
+  /** Why there can be no image of it. */
+  readonly unlinkable?: string;
 }
 
 /** What the cache knows of one key, the newest compile first. */

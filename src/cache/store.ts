@@ -6,13 +6,12 @@
  *     <key>-<id>.so        a variant's linked image: an ELF file, as the dynamic linker wants it
  *     <digest>.memo        what can be found out anew
  *     <key>.lock           somebody compiles that
- *     tmp-…                somebody writes
+ *     tmp/                 what somebody writes: a folder of its own, so that a look at it is quick
  *
  * Every one but the image is a frame with its own digest; the image's is in the manifest. Nothing here needs a lock: a
  * name is only ever given to a whole file, by a rename.
  */
 
-import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -20,17 +19,20 @@ import {
   fsync,
   fsyncSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   utimesSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { pidNamespace } from '../process-identity.ts';
+import { isAlive, pidNamespace } from '../process-identity.ts';
 import { entryFolder, prepareFolder, warnOnce } from './folder.ts';
 import { decodeFrame, type Frame, type FrameKind } from './frame.ts';
+import { TEMPORARY_FOLDER, TEMPORARY_NAME, temporaryName } from './names.ts';
 
 /** Where a cache is and what it may do there. */
 export interface CachePlace {
@@ -57,12 +59,20 @@ interface PendingFile {
 
 const fsyncAsync = promisify(fsync);
 
+/** What is under way in all stores. */
+const writes = new Set<Promise<unknown>>();
+
+/** Resolves when all that was to be written by now is named. */
+export async function allWritten(): Promise<void> {
+  while (writes.size > 0) await Promise.all(writes);
+}
+
 /** What is still to be named when the process ends. */
 const pending = new Set<PendingFile[]>();
 let isExitHeard = false;
 
 /** The last chance: a program that calls `process.exit` right after a load shall find it in the cache next time. */
-function finishAtExit(): void {
+export function finishAtExit(): void {
   if (isExitHeard) return;
   isExitHeard = true;
   process.on('exit', () => {
@@ -96,7 +106,7 @@ export class Store {
     this.fault = prepareFolder(place.folder, place.readOnly);
     if (this.fault !== null) {
       warnOnce('FROMSOURCE_CACHE_OFF', place.folder, `the cache is off: ${this.fault}`);
-    }
+    } else if (!place.readOnly) setImmediate(() => this.#sweep());
   }
 
   /** Whether anything may be kept. */
@@ -148,7 +158,13 @@ export class Store {
    * fails is warned of, and costs a later miss. Written when this returns; named when the promise resolves, and at the
    * latest when the process exits.
    */
-  async put(files: readonly NewFile[]): Promise<boolean> {
+  put(files: readonly NewFile[]): Promise<boolean> {
+    const write = this.#put(files).finally(() => writes.delete(write));
+    writes.add(write);
+    return write;
+  }
+
+  async #put(files: readonly NewFile[]): Promise<boolean> {
     if (!this.isWritable) return false;
     const written: PendingFile[] = [];
     try {
@@ -169,7 +185,7 @@ export class Store {
   }
 
   #write(name: string, parts: readonly Uint8Array[]): PendingFile {
-    const temporary = this.path(`tmp-${pidNamespace()}-${process.pid}-${randomUUID()}`);
+    const temporary = join(this.folder, TEMPORARY_FOLDER, temporaryName());
     const descriptor = openSync(temporary, 'wx', 0o600);
     try {
       for (const part of parts) {
@@ -204,6 +220,21 @@ export class Store {
     this.remove(name);
   }
 
+  /** Removes what killed processes were writing. */
+  #sweep(): void {
+    try {
+      for (const name of readdirSync(join(this.folder, TEMPORARY_FOLDER))) {
+        const [, namespace, pid] = TEMPORARY_NAME.exec(name) ?? [];
+        const path = join(this.folder, TEMPORARY_FOLDER, name);
+        const isOver =
+          namespace === pidNamespace() ? !isAlive(Number(pid)) : Date.now() - statSync(path).mtimeMs > ABANDONED_MS;
+        if (isOver) this.#unlink(path);
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#report('read', error);
+    }
+  }
+
   #unlink(path: string): void {
     try {
       unlinkSync(path);
@@ -217,6 +248,9 @@ export class Store {
     warnOnce('FROMSOURCE_CACHE_FAULT', this.folder, `the cache ${this.folder} ${how}: ${(error as Error).message}`);
   }
 }
+
+/** No write takes that long: of a process that can't be asked whether it lives. */
+const ABANDONED_MS = 3_600_000;
 
 /** What is longer than any object that may be loaded is damage. */
 const MAX_FILE_BYTES = 2 ** 32;

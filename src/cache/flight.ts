@@ -1,0 +1,164 @@
+/**
+ * Lets one of many that want the same entry make it, in this process and among all that share the cache.
+ *
+ * Nothing depends on it but work that is spared: whoever can't have the lock, or waits in vain, compiles.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { readFileSync, renameSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isAlive, pidNamespace } from '../process-identity.ts';
+import { lockName, TEMPORARY_FOLDER, temporaryName } from './names.ts';
+import type { Store } from './store.ts';
+
+/** A holder says that it lives this often; it is taken for dead when it has been silent for so long. Milliseconds. */
+const BEAT_MS = 400;
+const SILENCE_MS = 1600;
+
+/** Between two looks at somebody else's lock: short for a compile of 3 ms, long for one of 10 s. */
+const FIRST_LOOK_MS = 2;
+const LONGEST_LOOK_MS = 50;
+
+/** The right, or at least the freedom, to compile. */
+export interface Flight {
+  /** Somebody else has ended meanwhile: the entry may be there now. */
+  readonly hasWaited: boolean;
+  /** Lets the others go on. */
+  end(): void;
+}
+
+/** What this process makes now: lock path → when it is done. */
+const ours = new Map<string, Promise<void>>();
+
+/**
+ * Waits while somebody makes the entry. A holder that was killed delays by no more than 2 s, in this PID namespace by
+ * nothing. Throws the signal's reason.
+ */
+export async function enterFlight(store: Store, key: string, signal: AbortSignal | undefined): Promise<Flight> {
+  if (!store.isWritable) return { hasWaited: false, end() {} };
+  const path = store.path(lockName(key));
+  const leader = ours.get(path);
+  if (leader !== undefined) {
+    await untilAborted(leader, signal);
+    return { hasWaited: true, end() {} };
+  }
+  let land = (): void => {};
+  ours.set(path, new Promise((resolve) => (land = resolve)));
+  let release = (): void => {};
+  const end = (): void => {
+    release();
+    ours.delete(path);
+    land();
+  };
+  try {
+    const taken = await takeLock(path, signal);
+    release = taken.release;
+    return { hasWaited: taken.hasWaited, end };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+function untilAborted(done: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return done;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    void done.then(() => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+  });
+}
+
+/** The lock, or a turn without it: when it can't be made, or was given back by somebody else meanwhile. */
+async function takeLock(
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly hasWaited: boolean; release(): void }> {
+  const content = `${pidNamespace()} ${process.pid} ${randomUUID()}`;
+  let pause = FIRST_LOOK_MS;
+  let [seen, seenAt] = ['', 0];
+  for (;;) {
+    try {
+      writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
+      return { hasWaited: seen !== '', release: keepLock(path, content) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return { hasWaited: false, release() {} };
+    }
+    const look = lookAt(path);
+    // Given back: the entry is there, or can't be made or kept, and then all of those who wait go on at once.
+    if (look === null) return { hasWaited: true, release() {} };
+    if (look.state !== seen) [seen, seenAt] = [look.state, performance.now()];
+    if (look.isDead || performance.now() - seenAt > SILENCE_MS) breakLock(path, look.content);
+    else await wait(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    pause = Math.min(pause * 1.5, LONGEST_LOOK_MS);
+  }
+}
+
+/** Locks that this process holds, with their content. */
+const held = new Map<string, string>();
+let isExitHeard = false;
+
+/** Beats until it is released. */
+function keepLock(path: string, content: string): () => void {
+  held.set(path, content);
+  if (!isExitHeard) {
+    isExitHeard = true;
+    process.on('exit', () => {
+      for (const [each, whose] of held) removeIf(each, whose);
+    });
+  }
+  const beat = setInterval(() => {
+    try {
+      utimesSync(path, new Date(), new Date());
+    } catch {
+      // Broken by somebody who took us for dead, or removed with the cache.
+    }
+  }, BEAT_MS);
+  beat.unref();
+  return () => {
+    clearInterval(beat);
+    held.delete(path);
+    removeIf(path, content);
+  };
+}
+
+/** Somebody's lock: `state` changes with every beat. Null when it is gone. */
+function lookAt(path: string): { readonly content: string; readonly state: string; readonly isDead: boolean } | null {
+  try {
+    const content = readFileSync(path, 'utf8');
+    const [namespace, pid] = content.split(' ');
+    // Another thread of this process lives, of course.
+    const isDead = namespace === pidNamespace() && /^\d+$/.test(pid ?? '') && !isAlive(Number(pid));
+    return { content, state: `${content} ${statSync(path).mtimeMs}`, isDead };
+  } catch {
+    return null;
+  }
+}
+
+function removeIf(path: string, content: string): void {
+  try {
+    if (readFileSync(path, 'utf8') === content) unlinkSync(path);
+  } catch {
+    // It is gone.
+  }
+}
+
+/**
+ * Takes a dead holder's lock away. Of several that try only one has the name: who finds that it took a living one, which
+ * came in between, has cost a second compile, and no more.
+ */
+function breakLock(path: string, content: string): void {
+  const taken = join(dirname(path), TEMPORARY_FOLDER, temporaryName());
+  try {
+    if (readFileSync(path, 'utf8') !== content) return;
+    renameSync(path, taken);
+    unlinkSync(taken);
+  } catch {
+    // Somebody else was first.
+  }
+}

@@ -1,0 +1,116 @@
+/** Keeps what a compile came to. */
+
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { identityFrom, isSettled } from '../file-identity.ts';
+import { encodeFrame } from './frame.ts';
+import { type KeyParts, outlineOf } from './key.ts';
+import { isTelling, lastCompile, readManifest } from './lookup.ts';
+import { groupAbsent, type ImageRecord, type InputFile, MAX_VARIANTS, type Variant, variantId } from './manifest.ts';
+import { imageName, manifestFile, memoFile, objectKey, objectName } from './names.ts';
+import type { Store } from './store.ts';
+
+/** A compile that was linked, and is to be kept. */
+export interface Compiled extends Pick<Variant, 'diagnostics' | 'language'> {
+  readonly object: Uint8Array;
+  /** Every file that was read, with its digest as the compiler saw it. */
+  readonly read: readonly { readonly path: string; readonly digest: string }[];
+  /** Every path that was looked for and not there. */
+  readonly absent: readonly string[];
+  /** The programs and libraries that compiled. */
+  readonly tools: readonly InputFile[];
+  /** `Date.now()` before the compile. */
+  readonly startedAt: number;
+}
+
+/** What was kept, or why nothing was. */
+export type Published = { readonly id: string } | { readonly refused: string };
+
+/** The kernel's clock, which stamps files, lags behind by up to a tick. */
+const TICK_MS = 10;
+
+/** Keeps the object and what it holds for. Everything is written, though not yet named, when this returns its promise. */
+export async function publish(
+  store: Store,
+  key: string,
+  parts: KeyParts,
+  library: string,
+  made: Compiled,
+): Promise<Published> {
+  const { object, diagnostics, language, startedAt, tools } = made;
+  const absent = groupAbsent(made.absent, Date.now());
+  if (typeof absent === 'string') return { refused: `${absent} meanwhile` };
+  const read = made.read.map((file) => ({ ...file, identity: identityBefore(file.path, startedAt) }));
+  const inputs = { read, tools, absent };
+  const id = variantId(key, inputs);
+  const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
+  const others = readManifest(store, key).variants.filter((other) => other.id !== id);
+  const last = lastCompile(library, parts.folder);
+  const isKept = await store.put([
+    { name: objectName(key, id), parts: encodeFrame('object', objectKey(key, id), null, object) },
+    memoFile(last, outlineOf(parts)),
+    manifestFile(key, [variant, ...others]),
+  ]);
+  if (!isKept) return { refused: 'it could not be written' };
+  for (const dropped of others.slice(MAX_VARIANTS - 1)) {
+    store.remove(objectName(key, dropped.id));
+    store.remove(imageName(key, dropped.id));
+  }
+  return { id };
+}
+
+/** Of a file that was not touched since before the compile began, so that what was read is what is there. */
+function identityBefore(path: string, startedAt: number): InputFile['identity'] {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined || Number(found.ctimeMs) > startedAt - TICK_MS) return null;
+  return isSettled(found, Date.now()) ? identityFrom(found) : null;
+}
+
+/**
+ * Keeps a linked image beside the object that it was made of.
+ *
+ * @param made - the image, or why there can be none, which spares the next process the attempt
+ */
+export async function publishImage(
+  store: Store,
+  key: string,
+  id: string,
+  made: { readonly bytes: Uint8Array; readonly layout: ImageRecord['layout'] } | { readonly refused: string },
+): Promise<void> {
+  if ('refused' in made) {
+    await changeVariant(store, key, id, (variant) => ({ ...variant, unlinkable: made.refused }));
+    return;
+  }
+  const { bytes, layout } = made;
+  const name = imageName(key, id);
+  if (!(await store.put([{ name, parts: [bytes] }]))) return;
+  // Its identity is worth nothing before the clock has gone on.
+  await new Promise((resolve) => setTimeout(resolve, IMAGE_WAIT_MS));
+  const found = statSync(store.path(name), { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return;
+  const identity = isTelling(found.ctimeNs) ? identityFrom(found) : null;
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const isKept = await changeVariant(store, key, id, (variant) => ({
+    ...variant,
+    image: { digest, identity, layout },
+  }));
+  if (!isKept) store.remove(name);
+}
+
+const IMAGE_WAIT_MS = 50;
+
+async function changeVariant(
+  store: Store,
+  key: string,
+  id: string,
+  change: (variant: Variant) => Variant,
+): Promise<boolean> {
+  const { variants } = readManifest(store, key);
+  if (!variants.some((variant) => variant.id === id)) return false;
+  return store.put([
+    manifestFile(
+      key,
+      variants.map((variant) => (variant.id === id ? change(variant) : variant)),
+    ),
+  ]);
+}

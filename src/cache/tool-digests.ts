@@ -1,0 +1,72 @@
+/** The contents of compilers, which are too large to be read for every compile. */
+
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { identityFrom, isSettled } from '../file-identity.ts';
+import type { InputFile } from './manifest.ts';
+import { memoFile, memoKey, memoName } from './names.ts';
+import type { Store } from './store.ts';
+
+/** Of one toolchain: the files that it consists of, as they were when they were read. */
+type Known = readonly InputFile[];
+
+const memoOf = (toolchain: string): string => memoKey(`tools\0${toolchain}`);
+
+/** In this process, also where nothing can be kept. */
+const known = new Map<string, Known>();
+
+/**
+ * The files that a toolchain consists of, when they are known and none of them has changed since: clang, its libraries
+ * and the driver are 300 MB, which take 150 ms to read, once per machine.
+ *
+ * @param toolchain - what tells toolchains apart
+ */
+export function knownTools(store: Store, toolchain: string): readonly InputFile[] | null {
+  let tools = known.get(toolchain);
+  if (tools === undefined) {
+    const key = memoOf(toolchain);
+    const frame = store.readFrame('memo', memoName(key), key);
+    if (frame === null) return null;
+    tools = frame.json as Known;
+  }
+  if (!tools.every(({ path, identity }) => identityNow(path) === identity)) return null;
+  known.set(toolchain, tools);
+  return tools;
+}
+
+/** Reads the files; null when one can't be, or changes meanwhile, or was changed so lately that this can't be told. */
+export async function learnTools(
+  store: Store,
+  toolchain: string,
+  paths: readonly string[],
+): Promise<readonly InputFile[] | null> {
+  const tools: InputFile[] = [];
+  for (const path of paths) {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined || !isSettled(found, Date.now())) return null;
+    const identity = identityFrom(found);
+    const digest = await digestSlowly(path);
+    if (digest === null || identityNow(path) !== identity) return null;
+    tools.push({ path, digest, identity });
+  }
+  known.set(toolchain, tools);
+  const key = memoOf(toolchain);
+  void store.put([memoFile(key, tools)]);
+  return tools;
+}
+
+function identityNow(path: string): string | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? null : identityFrom(found);
+}
+
+/** In pieces, so that the program goes on meanwhile. */
+async function digestSlowly(path: string): Promise<string | null> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+    return hash.digest('hex');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,127 @@
+/** Keeps what was compiled, after the load, which never waits for it. */
+
+import { setImmediate as immediate } from 'node:timers/promises';
+import type { KeyParts } from './cache/key.ts';
+import { evict } from './cache/maintenance.ts';
+import { publish, publishImage } from './cache/publish.ts';
+import { allWritten, finishAtExit, type Store } from './cache/store.ts';
+import { knownTools, learnTools } from './cache/tool-digests.ts';
+import type { CompileRequest, CompileResult } from './compile/compiler.ts';
+import { LinkError } from './errors.ts';
+import type { LinkRequest } from './loader/loader.ts';
+import type { Toolchain } from './toolchain/discover.ts';
+
+/** A compile that was linked. */
+export interface Made {
+  readonly store: Store;
+  readonly key: string;
+  readonly parts: KeyParts;
+  readonly toolchain: Toolchain;
+  readonly request: CompileRequest;
+  readonly result: CompileResult;
+  readonly link: LinkRequest;
+  /** `Date.now()` before the compile. */
+  readonly startedAt: number;
+  readonly wantsImage: boolean;
+}
+
+/** What is to be begun in the event loop's next turn, or when the process exits before. */
+const waiting = new Set<() => void>();
+/** What is under way. */
+const underWay = new Set<Promise<unknown>>();
+let isExitHeard = false;
+
+function later(begin: () => Promise<unknown>): void {
+  if (!isExitHeard) {
+    isExitHeard = true;
+    process.on('exit', () => {
+      for (const start of waiting) start();
+    });
+    // After ours: what we begin to write there is to be finished there.
+    finishAtExit();
+  }
+  const start = (): void => {
+    if (!waiting.delete(start)) return;
+    const work = begin()
+      .catch((error: Error) => process.emitWarning(error))
+      .finally(() => underWay.delete(work));
+    underWay.add(work);
+  };
+  waiting.add(start);
+  setImmediate(start);
+}
+
+/** Resolves when all that was compiled or linked so far is kept. */
+export async function allKept(): Promise<void> {
+  // The use of an entry is noted in the event loop's next turn, too.
+  await immediate();
+  do {
+    for (const start of waiting) start();
+    await Promise.all(underWay);
+    await allWritten();
+  } while (waiting.size + underWay.size > 0);
+}
+
+/**
+ * Keeps the object, then its linked image.
+ *
+ * @param onKept - told when the object is there for others, or why it can't be kept
+ */
+export function keepCompiled(made: Made, onKept: (refused: string | null) => void): void {
+  later(async () => {
+    let id: string | null = null;
+    try {
+      const kept = await keepObject(made);
+      if ('id' in kept) id = kept.id;
+      onKept('id' in kept ? null : kept.refused);
+    } catch (error) {
+      onKept((error as Error).message);
+    }
+    if (id === null) return;
+    if (made.wantsImage) keepImage(made.store, made.key, id, made.link);
+    await evict(made.store, made.key, made.result.object.byteLength);
+  });
+}
+
+/** Up to the first file of unknown content all at once: there is no later when the process exits. */
+async function keepObject(made: Made) {
+  const { store, key, parts, toolchain, request, result, link, startedAt } = made;
+  const name = `${toolchain.path}\0${toolchain.resident}`;
+  const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
+  if (record.volatile.length > 0) return { refused: record.volatile.join('; ') };
+  const tools = knownTools(store, name) ?? (await readTools(store, name, toolchain));
+  if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
+  const { object, diagnostics } = result;
+  const { read, absent } = record;
+  const compiled = { object, diagnostics, language: link.language, read, absent, tools, startedAt };
+  return publish(store, key, parts, link.library, compiled);
+}
+
+async function recordLater(toolchain: Toolchain, request: CompileRequest, result: CompileResult, startedAt: number) {
+  const { recordOneShot } = await import('./compile/one-shot-record.ts');
+  return recordOneShot(toolchain, request, result.dependencies, startedAt);
+}
+
+async function readTools(store: Store, name: string, toolchain: Toolchain) {
+  const { toolFiles } = await import('./toolchain/tool-files.ts');
+  return learnTools(store, name, await toolFiles(toolchain));
+}
+
+/** One at a time, so that a program that loads fifty libraries has its processors for that. */
+let images: Promise<unknown> = Promise.resolve();
+
+/** Links the object into a shared object that the next load opens. */
+export function keepImage(store: Store, key: string, id: string, { signal, ...link }: LinkRequest): void {
+  if (!store.isWritable) return;
+  later(() => {
+    images = images.then(async () => {
+      const { makeLinkedImage } = await import('./loader/linked-image.ts');
+      const made = await makeLinkedImage(link).catch((error: unknown) => {
+        if (error instanceof LinkError) return { refused: error.message };
+        throw error;
+      });
+      await publishImage(store, key, id, made);
+    });
+    return images;
+  });
+}

@@ -1,0 +1,35 @@
+/** The path for inputs that are not compiled: objects and archives are linked, shared libraries opened. */
+
+import { performance } from 'node:perf_hooks';
+import type { Live } from './generation.ts';
+import type { ObjectsInput } from './inputs.ts';
+import { mergeObjects } from './loader/merge-objects.ts';
+import { selectLoader } from './loader/select.ts';
+import { openSharedLibrary } from './loader/shared-library.ts';
+import { readObjects } from './objects/read-objects.ts';
+import type { ResolvedSpec } from './options.ts';
+import { discoverToolchain } from './toolchain/discover.ts';
+
+/** The cache keeps what compilers make. */
+const cache: Live['cache'] = () => ({ status: 'off', reason: 'nothing is compiled' });
+
+/** Needs a compiler only where a linker is needed. */
+export async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Promise<Live> {
+  const { name: library, signal } = spec;
+  const { objects, files, language } = await readObjects(library, input);
+  const { loader, report } = selectLoader(library, spec.loader, 'clang');
+  const needsLinker = loader.kind === 'shared-object' || objects.length > 1;
+  const compilerPath = needsLinker ? (await discoverToolchain({ library, compiler: spec.compiler })).path : '';
+  const found = performance.now();
+  const object = await mergeObjects({ library, compilerPath, signal }, objects);
+  const made = performance.now();
+  const image = await loader.link({ library, object, language, compilerPath, signal });
+  return { image, loader: report, diagnostics: [], dependencies: files, found, made, cache };
+}
+
+export async function openShared(spec: ResolvedSpec, file: string): Promise<Live> {
+  const found = performance.now();
+  const image = await openSharedLibrary(spec.name, file);
+  const report = { kind: 'shared-object', reason: 'the input is a shared library' } as const;
+  return { image, loader: report, diagnostics: [], dependencies: [], found, made: found, cache };
+}
