@@ -47,6 +47,9 @@ static std::string refuseWord(StringRef Word) {
   if (Word == "-v" || Word == "-###" || Word == "-no-canonical-prefixes" ||
       Word == "--verbose")
     return "only a process of its own does " + Word.str();
+  // Its content is taken into the options, an empty one without a trace.
+  if (Word.starts_with("-frandomize-layout-seed-file"))
+    return "it reads files that are not recorded";
   return "";
 }
 
@@ -177,6 +180,9 @@ JobCache::get(const std::vector<std::string> &Command,
     Recent.erase(Found->second);
     ByKey.erase(Found);
   }
+  // It may be a file that an option names that is wrong, and be put right.
+  if (Made->Failed)
+    return Made;
   Recent.emplace_front(Key, Made);
   ByKey[Key] = Recent.begin();
   if (Recent.size() > 64) {

@@ -52,7 +52,7 @@ public:
 
   /// The job of a command that is run in the working folder `Folder`. It is
   /// made again when anything that the driver found or did not find has
-  /// changed.
+  /// changed, and when it failed.
   std::shared_ptr<const Job> get(const std::vector<std::string> &Command,
                                  const std::string &Folder);
 
