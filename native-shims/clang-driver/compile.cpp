@@ -1,11 +1,13 @@
 //===- compile.cpp - One request ------------------------------------------===//
 
 #include "compile.h"
+#include "assembler_files.h"
 #include "channel.h"
 #include "guard.h"
 #include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/FrontendOptions.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <chrono>
 #include <malloc.h>
@@ -39,22 +41,31 @@ layered(IntrusiveRefCntPtr<vfs::FileSystem> Disk,
   return Both;
 }
 
-static void merge(const FileRecord &From, FileRecord &To) {
-  To.Read.insert(From.Read.begin(), From.Read.end());
-  To.Absent.insert(From.Absent.begin(), From.Absent.end());
-}
-
 static void report(const FileRecord &Record, Answer &To) {
   for (const auto &[Path, File] : Record.Read)
     To.Read.push_back({Path, File.Size, toHex(File.Digest, true)});
   To.Absent.assign(Record.Absent.begin(), Record.Absent.end());
+  To.Volatile.assign(Record.Volatile.begin(), Record.Volatile.end());
 }
 
-/// The driver takes `x.h.pch` or `x.h.gch` in place of `-include x.h`.
-static void reportPrecompiled(const FileRecord &Probed, Answer &To) {
-  for (const std::string &Path : Probed.Absent)
-    if (StringRef(Path).ends_with(".pch") || StringRef(Path).ends_with(".gch"))
-      To.Absent.push_back(Path);
+/// Files that would change the arguments if they were there: `x.h.pch` and
+/// `x.h.gch`, which the driver takes in place of `-include x.h`, and what a
+/// sanitizer leaves out. Where compilers and libraries are is the toolchain's.
+static void reportProbed(const FileRecord &Probed, FileRecord &To) {
+  for (StringRef Path : Probed.Absent)
+    for (StringRef End : {".pch", ".gch", "_ignorelist.txt"})
+      if (Path.ends_with(End))
+        To.Absent.insert(Path.str());
+}
+
+/// The other end can't look for a name that is no Unicode.
+static void reportUnnameable(FileRecord &Record) {
+  for (const auto &Each : Record.Read)
+    if (!json::isUTF8(Each.first))
+      Record.Volatile.insert(Each.first);
+  for (const std::string &Path : Record.Absent)
+    if (!json::isUTF8(Path))
+      Record.Volatile.insert(Path);
 }
 
 static void measure(Answer &To) {
@@ -112,13 +123,15 @@ void Compiler::run(const CompileMessage &Message, Answer &Result) {
   auto Disk = makeIntrusiveRefCnt<RecordingFileSystem>(Message.Folder, Memo);
   compileAll(*What, Message, Disk, Result);
   Disk->readPresent();
+  reportProbed(What->Probed, Disk->Record);
+  reportUnnameable(Disk->Record);
   report(Disk->Record, Result);
-  reportPrecompiled(What->Probed, Result);
 }
 
 void Compiler::compileAll(const Job &What, const CompileMessage &Message,
                           IntrusiveRefCntPtr<RecordingFileSystem> Disk,
                           Answer &Result) {
+  AssemblerFiles Assembler(layered(Disk, Message));
   IRCheck Checked;
   if (What.IsIR) {
     auto Start = Clock::now();
@@ -172,21 +185,27 @@ SourceResult Compiler::compileOne(const Job &What,
       Result.Preamble);
   Result.Times.Frontend += since(Start);
   if (Prefix) {
+    FileRecord Before = Disk->Record;
     To.setStdin(Source);
     SourceResult Quick = compileSource(What, Kind, Layered(Disk), Prefix,
                                        Source, false, Result.Times);
     if (!Quick.IsDoubtful) {
-      merge(Prefix->Record, Disk->Record);
+      Disk->Record.merge(Prefix->Record);
+      Disk->Record.Volatile.insert(Quick.Volatile.begin(),
+                                   Quick.Volatile.end());
       return Quick;
     }
     if (Quick.IsPreambleBad)
       Preambles.drop(Prefix);
     Result.Preamble = PreambleUse::None;
-    Disk->Record = FileRecord();
+    Disk->Record = std::move(Before);
   }
   To.setStdin(Source);
-  return compileSource(What, Kind, Layered(Disk), nullptr, Source,
-                       Checked.Optimised.has_value(), Result.Times);
+  SourceResult Plain =
+      compileSource(What, Kind, Layered(Disk), nullptr, Source,
+                    Checked.Optimised.has_value(), Result.Times);
+  Disk->Record.Volatile.insert(Plain.Volatile.begin(), Plain.Volatile.end());
+  return Plain;
 }
 
 } // namespace fromsource

@@ -5,6 +5,7 @@
 #include "phases.h"
 #include "preamble.h"
 #include "prefix_watch.h"
+#include "time_macros.h"
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
@@ -22,13 +23,17 @@ using namespace llvm;
 namespace fromsource {
 
 namespace {
-/// With a watch on the pragmas behind a preamble.
+/// With a watch on the macros of time, and on the pragmas behind a preamble.
 template <typename Action> class Watched : public Action {
 public:
-  explicit Watched(PrefixWatch *Watch) : Watch(Watch) {}
+  Watched(std::set<std::string> &Volatile, PrefixWatch *Watch)
+      : Volatile(Volatile), Watch(Watch) {}
 
 protected:
   bool BeginSourceFileAction(CompilerInstance &CI) override {
+    // IR has none.
+    if (CI.hasPreprocessor())
+      CI.getPreprocessor().addPPCallbacks(noteTimeMacros(Volatile));
     if (Watch)
       CI.getPreprocessor().addPPCallbacks(
           Watch->callbacks(CI.getSourceManager()));
@@ -36,19 +41,21 @@ protected:
   }
 
 private:
+  std::set<std::string> &Volatile;
   PrefixWatch *const Watch;
 };
 } // namespace
 
-static std::unique_ptr<FrontendAction> actionFor(OutputKind Kind,
-                                                 PrefixWatch *Watch) {
+static std::unique_ptr<FrontendAction>
+actionFor(OutputKind Kind, std::set<std::string> &Volatile,
+          PrefixWatch *Watch) {
   switch (Kind) {
   case OutputKind::Object:
-    return std::make_unique<Watched<EmitObjAction>>(Watch);
+    return std::make_unique<Watched<EmitObjAction>>(Volatile, Watch);
   case OutputKind::Bitcode:
-    return std::make_unique<Watched<EmitBCAction>>(Watch);
+    return std::make_unique<Watched<EmitBCAction>>(Volatile, Watch);
   case OutputKind::IR:
-    return std::make_unique<Watched<EmitLLVMAction>>(Watch);
+    return std::make_unique<Watched<EmitLLVMAction>>(Volatile, Watch);
   }
   return nullptr;
 }
@@ -121,8 +128,8 @@ SourceResult compileSource(const Job &What, OutputKind Kind,
     Clang.setOutputManager(makeIntrusiveRefCnt<MemoryOutput>(Kept));
     What.Early->FlushDiagnostics(Clang.getDiagnostics());
     if (!What.Failed && !Clang.getDiagnostics().hasErrorOccurred())
-      Result.Succeeded =
-          Clang.ExecuteAction(*actionFor(Kind, Prefix ? &Watch : nullptr));
+      Result.Succeeded = Clang.ExecuteAction(
+          *actionFor(Kind, Result.Volatile, Prefix ? &Watch : nullptr));
   }
   RequestGuard::setPrinted(&What.Text, nullptr);
   Clock.addTo(Times);

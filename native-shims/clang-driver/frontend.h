@@ -7,6 +7,7 @@
 #include "memory_output.h"
 #include "protocol.h"
 #include "llvm/Support/VirtualFileSystem.h"
+#include <set>
 
 namespace fromsource {
 
@@ -22,6 +23,8 @@ struct SourceResult {
   /// Of a compile with a preamble: it could not be read.
   bool IsPreambleBad = false;
   std::string Text;
+  /// The macros of time that were expanded.
+  std::set<std::string> Volatile;
   Bytes Output;
 };
 

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "assembler_files.h"
 #include "channel.h"
 #include "compile.h"
 #include "guard.h"
@@ -61,6 +62,7 @@ int main(int ArgCount, char **Args) {
   LLVMInitializeX86TargetMC();
   LLVMInitializeX86AsmPrinter();
   LLVMInitializeX86AsmParser();
+  AssemblerFiles::install();
 
   pthread_attr_t Attributes;
   pthread_t Thread;

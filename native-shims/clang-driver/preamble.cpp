@@ -77,6 +77,9 @@ static std::string keyOf(const Job &What, const CompileMessage &Message,
 }
 
 static bool isUnchanged(FileRecord &Record, DigestMemo &Memo) {
+  // Nothing was kept, and nothing would be; some of it may have no end.
+  if (!Record.Volatile.empty())
+    return true;
   for (auto &[Path, File] : Record.Read) {
     if (File.Stamp) {
       if (FileStamp::of(Path.c_str()) != File.Stamp)
@@ -200,6 +203,8 @@ PreambleCache::get(const Job &What, const CompileMessage &Message,
   Made.Parsed = parse(What, Source, *Bounds, Layered(Disk));
   Disk->readPresent();
   Made.Record = std::move(Disk->Record);
+  if (!Made.Record.Volatile.empty())
+    Made.Parsed = std::nullopt;
   Recent.push_front(std::move(Made));
   shrink();
   Use = Recent.front().Parsed ? PreambleUse::Built : PreambleUse::None;

@@ -245,13 +245,15 @@ EncodedFrame encodeAnswer(int64_t Id, const Answer &A) {
     TooLong.Reason = "what it made is larger than a frame may be";
     return encodeAnswer(Id, TooLong);
   }
-  json::Array Read, Absent;
+  json::Array Read, Absent, Volatile;
   for (const FileRead &File : A.Read)
     Read.push_back(json::Object{{"path", unicode(File.Path)},
                                 {"size", int64_t(File.Size)},
                                 {"digest", File.Digest}});
   for (const std::string &Path : A.Absent)
     Absent.push_back(unicode(Path));
+  for (const std::string &Reason : A.Volatile)
+    Volatile.push_back(unicode(Reason));
   Frame.Head = headOf(
       json::Object{{"type", "result"},
                    {"id", Id},
@@ -262,6 +264,7 @@ EncodedFrame encodeAnswer(int64_t Id, const Answer &A) {
                    {"declarations", nullptr},
                    {"read", std::move(Read)},
                    {"absent", std::move(Absent)},
+                   {"volatile", std::move(Volatile)},
                    {"preamble", A.Preamble == PreambleUse::None    ? "none"
                                 : A.Preamble == PreambleUse::Built ? "built"
                                                                    : "reused"},

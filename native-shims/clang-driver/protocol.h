@@ -31,7 +31,7 @@
 
 namespace fromsource {
 
-constexpr int ProtocolVersion = 1;
+constexpr int ProtocolVersion = 2;
 
 /// A frame longer than this is a broken stream, not a message.
 constexpr uint32_t MaxFrameBytes = 1u << 30;
@@ -88,6 +88,7 @@ struct Answer {
   std::vector<std::pair<OutputKind, llvm::SmallVector<char, 0>>> Outputs;
   std::vector<FileRead> Read;
   std::vector<std::string> Absent;
+  std::vector<std::string> Volatile;
   PreambleUse Preamble = PreambleUse::None;
   PhaseTimes Times;
   uint64_t Resident = 0, Peak = 0;

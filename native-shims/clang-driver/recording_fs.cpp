@@ -28,8 +28,7 @@ public:
         Real->getBuffer(Name, FileSize, RequiresNullTerminator, IsVolatile);
     ErrorOr<vfs::Status> Found = Real->status();
     if (Buffer && Found)
-      FS->noteRead(Path, Found->getUniqueID().getFile(),
-                   (*Buffer)->getBuffer());
+      FS->noteRead(Path, *Found, (*Buffer)->getBuffer());
     return Buffer;
   }
 
@@ -45,6 +44,22 @@ int64_t timeOfChange(const std::string &Folder) {
   if (::stat(Folder.c_str(), &Found) != 0)
     return 0;
   return int64_t(Found.st_mtim.tv_sec) * 1000000000 + Found.st_mtim.tv_nsec;
+}
+
+void FileRecord::add(const std::string &Path, const ReadFile &File) {
+  auto [Found, IsNew] = Read.try_emplace(Path, File);
+  if (IsNew || Found->second.Digest == File.Digest)
+    return;
+  // It was written to in between: no content of it gives this result.
+  Volatile.insert(Path);
+  Found->second = File;
+}
+
+void FileRecord::merge(const FileRecord &Other) {
+  for (const auto &[Path, File] : Other.Read)
+    add(Path, File);
+  Absent.insert(Other.Absent.begin(), Other.Absent.end());
+  Volatile.insert(Other.Volatile.begin(), Other.Volatile.end());
 }
 
 RecordingFileSystem::RecordingFileSystem(StringRef Folder, DigestMemo &Memo)
@@ -104,21 +119,40 @@ void RecordingFileSystem::note(const Twine &Path,
     Record.Present.insert(absolute(Path));
 }
 
-void RecordingFileSystem::noteRead(const std::string &Path, uint64_t Inode,
-                                   StringRef Content) {
+/// Whether a file holds what it holds until it is written to. The system makes
+/// up the others when they are read: devices, pipes, what /proc tells.
+static bool isStored(StringRef Path, const vfs::Status &File,
+                     StringRef Content) {
+  // As in `-include /dev/null`.
+  if (Path == "/dev/null")
+    return true;
+  if (Path.starts_with("/proc/") || Path.starts_with("/sys/") ||
+      (Path.starts_with("/dev/") && !Path.starts_with("/dev/shm/")))
+    return false;
+  return File.isRegularFile() && File.getSize() == Content.size();
+}
+
+void RecordingFileSystem::noteRead(const std::string &Path,
+                                   const vfs::Status &File, StringRef Content) {
   ReadFile Now;
   Now.Size = Content.size();
-  Now.Digest = Memo.get(Path.c_str(), Inode, Content, Now.Stamp);
-  Record.Read[Path] = Now;
+  Now.Digest =
+      Memo.get(Path.c_str(), File.getUniqueID().getFile(), Content, Now.Stamp);
+  if (!isStored(Path, File, Content))
+    Record.Volatile.insert(Path);
+  Record.add(Path, Now);
 }
 
 void RecordingFileSystem::readPresent() {
   std::set<std::string> Present = Record.Present;
   for (const std::string &Path : Present) {
-    std::optional<FileStamp> Stamp;
-    // Devices and pipes have no content to compare, and reading may not end.
-    if (Record.Read.count(Path) || !FileStamp::of(Path.c_str()))
+    if (Record.Read.count(Path))
       continue;
+    // Devices and pipes have no content to compare, and reading may not end.
+    if (!FileStamp::of(Path.c_str())) {
+      Record.Volatile.insert(Path);
+      continue;
+    }
     if (auto Opened = openFileForRead(Path))
       (void)(*Opened)->getBuffer(Path, -1, false, false);
   }

@@ -27,8 +27,15 @@ struct FileRecord {
   /// Looked for and there, but perhaps not read, as `__has_include` does.
   std::set<std::string> Present;
   std::set<std::string> Folders;
+  /// Why doing the same again may give something else: macros of time, and
+  /// files that need not hold the same twice.
+  std::set<std::string> Volatile;
   /// Folders whose entries were listed, and when these had last changed.
   std::map<std::string, int64_t> Listed;
+
+  void add(const std::string &Path, const ReadFile &File);
+  /// Adds what a compile has made use of: what was read, absent, or volatile.
+  void merge(const FileRecord &Other);
 };
 
 /// When a folder's entries last changed, in nanoseconds; 0 when it is gone.
@@ -53,7 +60,7 @@ public:
   void readPresent();
 
   FileRecord Record;
-  void noteRead(const std::string &Path, uint64_t Inode,
+  void noteRead(const std::string &Path, const llvm::vfs::Status &File,
                 llvm::StringRef Content);
 
 private:

@@ -60,6 +60,39 @@ export interface CompileRequest {
   readonly output?: CompileOutput;
 }
 
+/** A file that a compile read. */
+export interface FileRead {
+  /** Absolute. */
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 of the content as the compiler saw it, in hexadecimal. */
+  readonly digest: string;
+}
+
+/**
+ * What a compile depended on besides its command.
+ *
+ * The same command gives the same bytes again while every file of `read` has its content and nothing of `absent` has
+ * come to be; with anything in `volatile` it need not even then.
+ */
+export interface CompileRecord {
+  /**
+   * Every file that was read, sorted by path: headers, `#embed`, what `__has_include` found, and what assembly names
+   * (`.incbin`). In-memory ones are not among them.
+   */
+  readonly read: readonly FileRead[];
+  /** Every absolute path that was looked for and not there. Of an absent folder, only the folder is. */
+  readonly absent: readonly string[];
+  /**
+   * Each reason once, sorted; empty for a compile that can be repeated.
+   *
+   * `__DATE__`, `__TIME__` or `__TIMESTAMP__` when that macro of the compiler's was expanded; and the path of a file
+   * that need not hold the same twice: of a device, of /proc, one that was written to during the compile, or one
+   * whose name is no Unicode.
+   */
+  readonly volatile: readonly string[];
+}
+
 export interface CompileResult {
   /** What was asked for: a relocatable ELF object of this machine, unless the request has another `output`. */
   readonly object: Uint8Array;
@@ -68,8 +101,10 @@ export interface CompileResult {
   /**
    * Absolute paths of every file that was read, the source file included; in-memory headers are not among them.
    *
-   * Complete for `#include`, `#embed` and files that `__has_include` found. Files that the assembler reads (`.incbin`)
-   * or that a flag names as data (`-fprofile-use=`) are missing, and so are names with a newline.
+   * Complete for `#include`, `#embed` and files that `__has_include` found. Without a record, files that the assembler
+   * reads (`.incbin`) or that a flag names as data (`-fprofile-use=`) are missing, and so are names with a newline.
    */
   readonly dependencies: readonly string[];
+  /** What the driver recorded of the compile's inputs; null from a one-shot compiler, which records nothing. */
+  readonly record: CompileRecord | null;
 }

@@ -72,6 +72,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     object,
     diagnostics,
     dependencies: dependencies.filter(({ isInMemory }) => !isInMemory).map(({ path }) => path),
+    record: null,
   };
 }
 

@@ -10,8 +10,10 @@
  * native-shims/clang-driver/protocol.h opens with the same paragraph.
  */
 
+import type { CompileRecord } from './compiler.ts';
+
 /** Raised with every change of a message; both ends refuse another one. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** A frame longer than this is a broken stream, not a message. */
 export const MAX_FRAME_BYTES = 2 ** 30;
@@ -48,17 +50,8 @@ export interface CompileMessage {
   readonly maxMemoryBytes: number;
 }
 
-/** A file that a compile read. */
-export interface FileRead {
-  /** Absolute. */
-  readonly path: string;
-  readonly size: number;
-  /** SHA-256 of the content as the compiler saw it, in hexadecimal. */
-  readonly digest: string;
-}
-
-/** How a compile went. */
-export interface ResultMessage {
+/** How a compile went, with the record of what it looked at, the preamble's included. */
+export interface ResultMessage extends CompileRecord {
   readonly type: 'result';
   readonly id: number;
   /** `failed`: the diagnostics say why. `unsupported`: the one-shot compiler must do it; `reason` says why. */
@@ -70,10 +63,6 @@ export interface ResultMessage {
   readonly outputs: Readonly<Partial<Record<OutputKind, number>>>;
   /** Reserved: the declarations of the source. */
   readonly declarations: null;
-  /** Every file that was read, the preamble's included; in-memory ones are not among them. */
-  readonly read: readonly FileRead[];
-  /** Every absolute path that was looked for and not there. */
-  readonly absent: readonly string[];
   readonly preamble: 'none' | 'built' | 'reused';
   /** Milliseconds. */
   readonly times: {
@@ -192,6 +181,7 @@ export function readAnswer(packet: Packet<unknown>): Packet<Answer> {
   const message = packet.message as Partial<Record<string, unknown>> | null;
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
   const isIndex = (value: unknown): boolean => isCount(value) && (value as number) < packet.attachments.length;
+  const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((each) => typeof each === 'string');
   const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
   const well = (() => {
     switch (message?.type) {
@@ -209,10 +199,11 @@ export function readAnswer(packet: Packet<unknown>): Packet<Answer> {
           Object.values(message.outputs).every(isIndex) &&
           Array.isArray(message.read) &&
           message.read.every(
-            (file) => isRecord(file) && typeof file.path === 'string' && typeof file.digest === 'string',
+            (file) =>
+              isRecord(file) && typeof file.path === 'string' && isCount(file.size) && typeof file.digest === 'string',
           ) &&
-          Array.isArray(message.absent) &&
-          message.absent.every((path) => typeof path === 'string') &&
+          isTexts(message.absent) &&
+          isTexts(message.volatile) &&
           ['none', 'built', 'reused'].includes(message.preamble as string) &&
           isRecord(message.times) &&
           Object.values(message.times).every((time) => typeof time === 'number') &&

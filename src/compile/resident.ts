@@ -142,7 +142,8 @@ async function conclude(
   if (object.byteLength > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
   const wrong = checkOutput(request, object);
   if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
-  return { object, diagnostics, dependencies: message.read.map(({ path }) => path) };
+  const { read, absent, volatile } = message;
+  return { object, diagnostics, dependencies: read.map(({ path }) => path), record: { read, absent, volatile } };
 }
 
 /**

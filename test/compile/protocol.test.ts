@@ -10,7 +10,7 @@ import {
 } from '../../src/compile/protocol.ts';
 
 const attachments = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 });
-const hello = { type: 'hello', protocol: 1, llvm: '22.1.8' } as const;
+const hello = { type: 'hello', protocol: 2, llvm: '22.1.8' } as const;
 
 function frame(parts: Packet<any>): Buffer {
   return Buffer.concat(encodeFrame(parts));
@@ -140,6 +140,7 @@ describe('answers', () => {
     declarations: null,
     read: [{ path: '/a.h', size: 1, digest: 'ab' }],
     absent: ['/b.h'],
+    volatile: ['__TIME__'],
     preamble: 'none',
     times: { frontend: 1, optimise: 1, codegen: 1, total: 3 },
     memory: { resident: 1, peak: 2 },
@@ -162,7 +163,10 @@ describe('answers', () => {
     ['an attachment that is not there', { ...result, outputs: { object: 2 } }],
     ['no stderr', { ...result, stderr: undefined }],
     ['a read file without digest', { ...result, read: [{ path: '/a.h', size: 1 }] }],
+    ['a read file without size', { ...result, read: [{ path: '/a.h', digest: 'ab' }] }],
     ['an absent path that is no string', { ...result, absent: [1] }],
+    ['no reasons', { ...result, volatile: undefined }],
+    ['a reason that is no string', { ...result, volatile: ['__DATE__', null] }],
     ['an unknown preamble', { ...result, preamble: 'maybe' }],
     ['times that are no numbers', { ...result, times: { total: '1' } }],
   ])('with %s are refused', (_what, message) => {
@@ -170,7 +174,18 @@ describe('answers', () => {
   });
 
   test('of any JSON are taken or refused', () => {
-    const keys = fc.constantFrom('type', 'id', 'status', 'stderr', 'outputs', 'read', 'absent', 'times', 'memory');
+    const keys = fc.constantFrom(
+      'type',
+      'id',
+      'status',
+      'stderr',
+      'outputs',
+      'read',
+      'absent',
+      'volatile',
+      'times',
+      'memory',
+    );
     fc.assert(
       fc.property(
         fc.oneof(

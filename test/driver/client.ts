@@ -56,7 +56,7 @@ export interface Compiled {
   readonly outputs: Readonly<Record<string, Buffer>>;
 }
 
-const CLANG: Toolchain = {
+export const CLANG: Toolchain = {
   kind: 'clang',
   path: '/usr/bin/clang-22',
   version: '22',

@@ -4,7 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, normalize, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commandFor, DriverClient, whyNoDriver } from './client.ts';
+import { judgeFlags } from '../../src/compile/flags.ts';
+import { compileOneShot } from '../../src/compile/one-shot.ts';
+import { compileResident, endResidents } from '../../src/compile/resident.ts';
+import { textRequest } from '../compile/requests.ts';
+import { CLANG, commandFor, DRIVER, DriverClient, whyNoDriver } from './client.ts';
 
 const missing = whyNoDriver();
 if (missing !== null) console.warn(`skipped: ${missing}`);
@@ -105,6 +109,49 @@ describe.skipIf(missing !== null)('the record of a compile', () => {
     expect(message.status).toBe('failed');
     expect(message.absent).toContain(join(folder, 'nowhere.h'));
     expect(message.absent).toContain('/usr/include/nowhere.h');
+  });
+
+  it.each([
+    ['failed', '-fprofile-use=a.data'],
+    ['failed', '-fprofile-instr-use=a.data'],
+    ['unsupported', '-fsanitize-ignorelist=a.data', '-fsanitize=undefined', '-fsanitize-trap=undefined'],
+    ['unsupported', '-fsanitize-coverage-allowlist=a.data', '-fsanitize-coverage=trace-pc-guard'],
+    ['unsupported', '-fsanitize-coverage-ignorelist=a.data', '-fsanitize-coverage=trace-pc-guard'],
+    ['unsupported', '-fxray-always-instrument=a.data', '-fxray-instrument'],
+    ['unsupported', '-fxray-never-instrument=a.data', '-fxray-instrument'],
+    ['unsupported', '-fxray-attr-list=a.data', '-fxray-instrument'],
+    ['unsupported', '-fbasic-block-sections=list=a.data'],
+    ['unsupported', '-frandomize-layout-seed-file=a.data'],
+  ])('is not claimed, but %s, for %s, a file that is read past it', async (status, ...flags) => {
+    expect(judgeFlags(flags)).toEqual([]);
+    for (const content of ['[', '', 'src:/none\n']) {
+      file('a.data', content);
+      const { message } = await client.compile({ text: 'int x;\n', folder, flags: ['-O2', ...flags] });
+      // What is no list at all may fail; but not any more when it is one.
+      expect(content === '[' && message.status === 'failed' ? status : message.status).toBe(status);
+      if (message.status === 'unsupported') expect(message.reason).toBe('it reads files that are not recorded');
+    }
+  });
+
+  it('comes with what a resident compiler gives back, and with nothing of another', async () => {
+    file('data.bin', 'abc');
+    const text = `__asm__(".incbin \\"${folder}/data.bin\\"");\n#if __has_include("/none/at/all.h")\n#endif\nint x;\n`;
+    const request = textRequest(text, {});
+    const version = /LLVM ([\d.]+)/.exec(execFileSync(DRIVER, ['--version']).toString())?.[1] ?? '';
+    const toolchain = { ...CLANG, version, resident: DRIVER };
+    try {
+      const path = join(folder, 'data.bin');
+      const result = await compileResident(toolchain, request);
+      expect(result?.record?.read).toEqual([{ path, size: 3, digest: sha256(path) }]);
+      expect(result?.record?.absent).toContain('/none/at');
+      expect(result?.record?.volatile).toEqual([]);
+      expect(result?.dependencies).toEqual([path]);
+      const dated = await compileResident(toolchain, textRequest('const char *x = __TIME__;\n', {}));
+      expect(dated?.record?.volatile).toEqual(['__TIME__']);
+    } finally {
+      endResidents();
+    }
+    expect((await compileOneShot(toolchain, request)).record).toBe(null);
   });
 
   it.skipIf(!hasStrace)('agrees with what strace sees of clang', async () => {
