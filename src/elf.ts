@@ -7,10 +7,13 @@ const ET_DYN = 3;
 const PT_LOAD = 1;
 /** Section types of the two symbol tables: what a linker reads, and what the dynamic linker reads. */
 const SYMBOL_TABLES = { static: 2, dynamic: 11 };
+const SHT_INIT_ARRAY = 14;
+const SHT_PREINIT_ARRAY = 16;
 const EM_BY_ARCH: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 
 const STB_LOCAL = 0;
 const STB_WEAK = 2;
+const STB_GNU_UNIQUE = 10;
 const SHN_ABS = 0xfff1;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
@@ -24,8 +27,27 @@ export interface ExportedSymbol {
   readonly value: number;
   readonly size: number;
   readonly kind: 'function' | 'data';
-  /** The address must be asked of the dynamic linker: the value is that of a resolver. */
+  /** The address must be asked of the dynamic linker: the value is a resolver's, absolute, or that of one of many copies. */
   readonly indirect: boolean;
+}
+
+/** Where a symbol table is, from the start of a file or of what is mapped of it. */
+export interface SymbolTable {
+  readonly offset: number;
+  readonly size: number;
+  readonly names: { readonly offset: number; readonly size: number };
+}
+
+/** What is known of one section. */
+export interface Section {
+  readonly type: number;
+  readonly flags: number;
+  /** From the address at which the object is loaded. */
+  readonly address: number;
+  readonly offset: number;
+  readonly size: number;
+  /** Of a symbol table, which section has the names. */
+  readonly link: number;
 }
 
 function describeHeader(bytes: Uint8Array): string | null {
@@ -83,53 +105,77 @@ export interface LinkSymbols {
   readonly needed: readonly string[];
 }
 
-/** Reads every entry. Throws RangeError when a table does not lie within the bytes. */
-function* readSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): Iterable<RawSymbol> {
+/** The sections of an object or shared object. Throws RangeError when they do not lie within the bytes. */
+export function readSections(bytes: Uint8Array): Section[] {
   const wrong = describeHeader(bytes);
   if (wrong !== null) throw new RangeError(`no symbols can be read: ${wrong}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const sectionTable = Number(view.getBigUint64(40, true));
-  const section = (index: number) => {
-    const at = sectionTable + index * 64;
-    return {
-      type: view.getUint32(at + 4, true),
-      offset: Number(view.getBigUint64(at + 24, true)),
-      size: Number(view.getBigUint64(at + 32, true)),
-      link: view.getUint32(at + 40, true),
-    };
-  };
+  const number = (at: number) => Number(view.getBigUint64(at, true));
+  const start = number(40);
+  if (start === 0) return [];
   // Where a file has more than 65,279 sections, the first one's size says how many.
-  const sectionCount = view.getUint16(60, true) || (sectionTable === 0 ? 0 : section(0).size);
-
-  for (let index = 0; index < sectionCount; index += 1) {
-    const symbols = section(index);
-    if (symbols.type !== SYMBOL_TABLES[table]) continue;
-    const names = section(symbols.link);
-    for (let at = symbols.offset; at < symbols.offset + symbols.size; at += 24) {
-      const info = view.getUint8(at + 4);
-      const start = names.offset + view.getUint32(at, true);
-      const end = bytes.indexOf(0, start);
-      if (end < 0 || end > names.offset + names.size) throw new RangeError('a name lies outside the table of names');
-      yield {
-        name: Buffer.from(bytes.subarray(start, end)).toString('utf8'),
-        value: Number(view.getBigUint64(at + 8, true)),
-        size: Number(view.getBigUint64(at + 16, true)),
-        type: info & 0xf,
-        binding: info >> 4,
-        isHidden: (view.getUint8(at + 5) & 3) !== 0,
-        section: view.getUint16(at + 6, true),
-      };
-    }
+  const count = view.getUint16(60, true) || number(start + 32);
+  const sections: Section[] = [];
+  for (let at = start; at < start + count * 64; at += 64) {
+    sections.push({
+      type: view.getUint32(at + 4, true),
+      flags: number(at + 8),
+      address: number(at + 16),
+      offset: number(at + 24),
+      size: number(at + 32),
+      link: view.getUint32(at + 40, true),
+    });
   }
+  return sections;
+}
+
+/** Throws RangeError when there is a table that names no table of names. */
+export function findSymbolTables(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): SymbolTable[] {
+  const sections = readSections(bytes);
+  return sections.flatMap(({ type, offset, size, link }) => {
+    if (type !== SYMBOL_TABLES[table]) return [];
+    const names = sections[link];
+    if (names === undefined) throw new RangeError('a symbol table has no table of names');
+    return [{ offset, size, names: { offset: names.offset, size: names.size } }];
+  });
+}
+
+/** Whether an object brings initialisers of its own. Throws RangeError for a damaged table. */
+export function hasInitialisers(object: Uint8Array): boolean {
+  return readSections(object).some(({ type }) => type === SHT_INIT_ARRAY || type === SHT_PREINIT_ARRAY);
+}
+
+/** Reads every entry. Throws RangeError when a table does not lie within the bytes. */
+function* readTable(bytes: Uint8Array, { offset, size, names }: SymbolTable): Iterable<RawSymbol> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = offset; at < offset + size; at += 24) {
+    const info = view.getUint8(at + 4);
+    const start = names.offset + view.getUint32(at, true);
+    const end = bytes.indexOf(0, start);
+    if (end < 0 || end > names.offset + names.size) throw new RangeError('a name lies outside the table of names');
+    yield {
+      name: Buffer.from(bytes.subarray(start, end)).toString('utf8'),
+      value: Number(view.getBigUint64(at + 8, true)),
+      size: Number(view.getBigUint64(at + 16, true)),
+      type: info & 0xf,
+      binding: info >> 4,
+      isHidden: (view.getUint8(at + 5) & 3) !== 0,
+      section: view.getUint16(at + 6, true),
+    };
+  }
+}
+
+function* readSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): Iterable<RawSymbol> {
+  for (const found of findSymbolTables(bytes, table)) yield* readTable(bytes, found);
 }
 
 /**
  * The functions and data that an object or shared object defines for others. The bytes should come from a linker or
  * compiler that is trusted: of a damaged table the result is wrong or a RangeError.
  */
-export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): ExportedSymbol[] {
+export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES | SymbolTable): ExportedSymbol[] {
   const exports: ExportedSymbol[] = [];
-  for (const symbol of readSymbols(bytes, table)) {
+  for (const symbol of typeof table === 'string' ? readSymbols(bytes, table) : readTable(bytes, table)) {
     const { name, value, size, type, binding, isHidden, section } = symbol;
     const isFunction = type === STT_FUNC || type === STT_GNU_IFUNC;
     const isData = type === STT_OBJECT || type === STT_COMMON || type === 0;
@@ -137,16 +183,17 @@ export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES
     const isVersion = section === SHN_ABS && value === 0;
     if (binding === STB_LOCAL || isHidden || section === 0 || isVersion || !(isFunction || isData)) continue;
     if (name === '' || LINKER_DEFINED.has(name)) continue;
-    exports.push({ name, value, size, kind: isFunction ? 'function' : 'data', indirect: type === STT_GNU_IFUNC });
+    const indirect = type === STT_GNU_IFUNC || binding === STB_GNU_UNIQUE || section === SHN_ABS;
+    exports.push({ name, value, size, kind: isFunction ? 'function' : 'data', indirect });
   }
   return exports;
 }
 
-/** What a relocatable object defines and needs. Throws RangeError for a damaged table. */
-export function readLinkSymbols(bytes: Uint8Array): LinkSymbols {
+/** What a relocatable object, or a shared one, defines and needs. Throws RangeError for a damaged table. */
+export function readLinkSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES = 'static'): LinkSymbols {
   const defined: string[] = [];
   const needed: string[] = [];
-  for (const { name, binding, section } of readSymbols(bytes, 'static')) {
+  for (const { name, binding, section } of readSymbols(bytes, table)) {
     if (name === '' || binding === STB_LOCAL) continue;
     if (section !== 0) defined.push(name);
     else if (binding !== STB_WEAK) needed.push(name);
@@ -154,5 +201,5 @@ export function readLinkSymbols(bytes: Uint8Array): LinkSymbols {
   return { defined, needed };
 }
 
-/** Names that linkers define in every shared object. */
-const LINKER_DEFINED = new Set(['_init', '_fini', '_end', '_edata', '__bss_start']);
+/** Names that linkers define in every shared object. They are no exports. */
+export const LINKER_DEFINED = new Set(['_init', '_fini', '_end', '_edata', '__bss_start']);

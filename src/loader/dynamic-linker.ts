@@ -8,22 +8,61 @@ import type { LoadedImage, SymbolInfo } from './loader.ts';
 const RTLD_NOW = 2;
 const RTLD_DI_LINKMAP = 2;
 
-let declared: ReturnType<typeof declare> | undefined;
+// koffi takes 65 µs for its first library, 40 for its first function, 8 for each more: what every open needs is declared
+// at start, where no load waits for it, and the rest when it is needed.
+const program = koffi.load(null);
+const dlopen: (file: string, mode: number) => bigint | null = program.func('dlopen', 'void *', ['const char *', 'int']);
 
-function declare() {
-  const process = koffi.load(null);
-  return {
-    dlopen: process.func('dlopen', 'void *', ['const char *', 'int']),
-    dlsym: process.func('dlsym', 'void *', ['void *', 'const char *']),
-    dlclose: process.func('dlclose', 'int', ['void *']),
-    dlerror: process.func('dlerror', 'const char *', []),
-    dlinfo: process.func('dlinfo', 'int', ['void *', 'int', 'void *']),
+/** The address of a name in an open object, or in what that needs; null when there is none. */
+export const addressIn: (handle: bigint, name: string) => bigint | null = program.func('dlsym', 'void *', [
+  'void *',
+  'const char *',
+]);
+
+/** Locks the mutex at an address, for which zeroes will do. 0, or an errno when it was locked, by whatever thread. */
+export const tryLock: (mutex: bigint) => number = program.func('pthread_mutex_trylock', 'int', ['void *']);
+
+function once<Result>(make: () => Result): () => Result {
+  let made: { readonly result: Result } | undefined;
+  return () => {
+    made ??= { result: make() };
+    return made.result;
   };
 }
 
+const dlclose = once(() => program.func('dlclose', 'int', ['void *']));
+const dlerror = once(() => program.func('dlerror', 'const char *', []));
+const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void *']));
+
 /**
- * Opens a shared object for this library alone (`RTLD_LOCAL`). Its initialisers run in here, on this thread, as they do
- * under the ORC loader.
+ * Opens a shared object for this library alone (`RTLD_LOCAL`).
+ *
+ * @param file - a path, or a name without a slash, which the system searches for
+ * @returns a handle for {@link closeObject}
+ * @throws LinkError when the dynamic linker refuses it.
+ */
+// biome-ignore format: V8 compiles a function in parentheses with its module, else at its first call, which waits 10 µs.
+export const openObject = (function openObject(library: string, file: string): bigint {
+  return dlopen(file, RTLD_NOW) ?? openAgain(library, file);
+});
+
+/** For the reason, which the dynamic linker forgets when koffi, by `dlsym`, declares the first `dlerror`. */
+function openAgain(library: string, file: string): bigint {
+  const reason = dlerror();
+  const handle = dlopen(file, RTLD_NOW);
+  if (handle === null)
+    throw new LinkError(library, `${library}: the dynamic linker refused the library: ${reason()}`, []);
+  return handle;
+}
+
+/** Ends one use of what was opened. With the last its finalisers run, in here, and it is unmapped. */
+export function closeObject(handle: bigint): void {
+  dlclose()(handle);
+}
+
+/**
+ * Opens a shared object for this library alone. Its initialisers run in here, on this thread, as they do under the ORC
+ * loader.
  *
  * @param readExported - what it exports, given the path at which the system found it; what this throws is thrown on.
  * @param initialise - runs those that the dynamic linker was kept from, given the address at which it is mapped; what
@@ -36,21 +75,18 @@ export function openSharedObject(
   readExported: (path: string) => readonly ExportedSymbol[],
   initialise?: (base: bigint) => void,
 ): LoadedImage {
-  declared ??= declare();
-  const { dlopen, dlclose, dlerror } = declared;
-  const handle = dlopen(file, RTLD_NOW) as bigint | null;
-  if (handle === null) {
-    throw new LinkError(library, `${library}: the dynamic linker refused the library: ${dlerror()}`, []);
-  }
+  const handle = openObject(library, file);
   try {
     const { base, path } = placeOf(handle, file);
     initialise?.(base);
+    const symbols = addressesOf(handle, base, readExported(path));
     return {
-      symbols: addressesOf(handle, base, readExported(path)),
-      dispose: async () => void dlclose(handle),
+      symbols,
+      find: (name) => symbols.get(name),
+      dispose: async () => closeObject(handle),
     };
   } catch (error) {
-    dlclose(handle);
+    closeObject(handle);
     throw error;
   }
 }
@@ -58,17 +94,22 @@ export function openSharedObject(
 /** Where it is mapped, and the file that it was found in: the first two fields of `struct link_map`. */
 function placeOf(handle: bigint, file: string): { base: bigint; path: string } {
   const out = new BigUint64Array(1);
-  if (declared?.dlinfo(handle, RTLD_DI_LINKMAP, out) !== 0) throw new Error(`dlinfo failed for ${file}`);
+  if (dlinfo()(handle, RTLD_DI_LINKMAP, out) !== 0) throw new Error(`dlinfo failed for ${file}`);
   const [base, name] = koffi.decode(out[0] as bigint, 'uint64_t', 2) as [number | bigint, number | bigint];
   return { base: BigInt(base), path: koffi.decode.string(BigInt(name)) };
 }
 
-function addressesOf(handle: bigint, base: bigint, exported: readonly ExportedSymbol[]): Map<string, SymbolInfo> {
+/** Where an open object has what it exports. */
+export function addressesOf(
+  handle: bigint,
+  base: bigint,
+  exported: readonly ExportedSymbol[],
+): ReadonlyMap<string, SymbolInfo> {
   const symbols = new Map<string, SymbolInfo>();
   for (const { name, value, size, kind, indirect } of exported) {
     // A name that comes twice has several versions, of which the dynamic linker knows the default.
     const isAmbiguous = indirect || symbols.has(name);
-    const address = isAmbiguous ? (declared?.dlsym(handle, name) as bigint | null) : base + BigInt(value);
+    const address = isAmbiguous ? addressIn(handle, name) : base + BigInt(value);
     // Only an old version of a name, which no one can ask for; or not in what is mapped, which is an older file.
     if (address === null) continue;
     symbols.set(name, { address, kind, size });

@@ -26,6 +26,9 @@ export interface LinkRequest {
  * The initialisers (`.init_array`) have run when `link` resolves, on the calling thread.
  */
 export interface LoadedImage {
+  /** One exported symbol, without reading the table of all where that can be helped; a function's size may be 0 then. */
+  find(name: string): SymbolInfo | undefined;
+  /** All exported symbols; made at its first use. */
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
   /**
    * Runs the finalisers (`.fini_array`, `atexit` and `__cxa_atexit` handlers) once, on the calling thread, and gives

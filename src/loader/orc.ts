@@ -57,7 +57,7 @@ export class OrcLoader implements Loader {
       signal?.throwIfAborted();
       shim.check(library, shim.dylibInitialize(dylib));
       shim.check(library, shim.dylibSymbols(dylib, out));
-      return new OrcImage(shim, library, dylib, parseSymbols(koffi.decode.string(out[0])));
+      return new OrcImage(shim, library, dylib, koffi.decode.string(out[0]));
     } catch (error) {
       shim.errorDispose(shim.dylibRemove(dylib));
       throw error;
@@ -71,16 +71,30 @@ export class OrcLoader implements Loader {
 }
 
 class OrcImage implements LoadedImage {
-  readonly symbols: ReadonlyMap<string, SymbolInfo>;
   readonly #shim: Shim;
   readonly #library: string;
+  /** As the shim gave it; empty from when it is in {@link #symbols}. */
+  #text: string;
+  #symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   #dylib: Pointer;
 
-  constructor(shim: Shim, library: string, dylib: Pointer, symbols: ReadonlyMap<string, SymbolInfo>) {
+  constructor(shim: Shim, library: string, dylib: Pointer, text: string) {
     this.#shim = shim;
     this.#library = library;
     this.#dylib = dylib;
-    this.symbols = symbols;
+    this.#text = text;
+  }
+
+  get symbols(): ReadonlyMap<string, SymbolInfo> {
+    if (this.#symbols === undefined) {
+      this.#symbols = parseSymbols(this.#text);
+      this.#text = '';
+    }
+    return this.#symbols;
+  }
+
+  find(name: string): SymbolInfo | undefined {
+    return this.symbols.get(name);
   }
 
   async dispose(): Promise<void> {

@@ -1,0 +1,76 @@
+/** Opens linked images: the short way of a library that was loaded before. Nothing here waits, or reads the file. */
+
+import { readExports } from '../elf.ts';
+import { addressesOf, addressIn, closeObject, openObject, tryLock } from './dynamic-linker.ts';
+import type { ImageLayout } from './image-layout.ts';
+import { runInitialisers } from './initialisers.ts';
+import { koffi } from './koffi.ts';
+import type { LoadedImage, SymbolInfo } from './loader.ts';
+
+const { uint64 } = koffi.decode;
+
+/**
+ * Opens an image that `makeLinkedImage` made. Its initialisers run in here, on this thread.
+ *
+ * The dynamic linker gives an image that is open in this process a second time with the same static data, which two
+ * libraries must not share. So the first to open one claims it, until it is unmapped; all others, workers too, get null
+ * and link the object instead. An image that can't be unmapped stays claimed.
+ *
+ * @param path - absolute; the file must be whole, and as it was made: the dynamic linker checks next to nothing
+ * @param layout - of this very file
+ * @throws LinkError when the dynamic linker refuses it, or an initialiser throws; it is closed then.
+ */
+// biome-ignore format: parentheses, so that V8 compiles it now, and not while a load waits for it.
+export const openLinkedImage = (function openLinkedImage(
+  library: string,
+  path: string,
+  layout: ImageLayout,
+): LoadedImage | null {
+  const handle = openObject(library, path);
+  try {
+    // glibc's and musl's handle is the object's `struct link_map *`, which begins with where it is mapped.
+    const base = BigInt(uint64(handle));
+    if (tryLock(base + BigInt(layout.claim)) !== 0) {
+      closeObject(handle);
+      return null;
+    }
+    if (layout.initialisers !== null) runInitialisers(library, base, layout.initialisers);
+    return imageOf(handle, base, layout);
+  } catch (error) {
+    closeObject(handle);
+    throw error;
+  }
+});
+
+// biome-ignore format: as above, with what is called at once within it: a class would be compiled method by method.
+const imageOf = (function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLayout): LoadedImage {
+  let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
+  let isOpen = true;
+
+  return {
+    /** From the table as it is mapped: the file may be gone. */
+    get symbols() {
+      if (symbols === undefined) {
+        const end = Math.max(table.offset + table.size, table.names.offset + table.names.size);
+        symbols = addressesOf(handle, base, readExports(new Uint8Array(koffi.view(base, end)), table));
+      }
+      return symbols;
+    },
+
+    find: (function find(this: LoadedImage, name: string): SymbolInfo | undefined {
+      if (code === null) return this.symbols.get(name);
+      const address = addressIn(handle, name);
+      if (address === null) return undefined;
+      const offset = Number(address - base);
+      // Data, of which the size is asked; a dependency's, such as libm's `sin`; or what a resolver chose elsewhere.
+      if (offset < code.from || offset >= code.to) return this.symbols.get(name);
+      return { address, kind: 'function', size: 0 };
+    }),
+
+    async dispose() {
+      if (!isOpen) return;
+      isOpen = false;
+      closeObject(handle);
+    },
+  };
+});
