@@ -42,6 +42,7 @@ describe('imports point one way', () => {
       'errors',
       'options',
       'checks',
+      'cpu',
       'inputs',
       'llvm-module',
       'elf',

@@ -6,7 +6,7 @@ import { findAbsent } from './absent.ts';
 import { askSearchList } from './ask-search-list.ts';
 import { bitcodeHolds } from './bitcode-text.ts';
 import type { CompileRecord, CompileRequest, FileRead } from './compiler.ts';
-import { judgeFlags } from './flags.ts';
+import { judgeFlags, readFlags } from './flags.ts';
 import { fileOf } from './outcome.ts';
 import { readFiles, type SeenFile } from './read-files.ts';
 import { scanIRText, scanText, type TextScan } from './scan-text.ts';
@@ -66,12 +66,12 @@ export async function recordOneShot(
   }
 
   const inMemory = input.kind === 'text' ? Object.keys(input.headers) : [];
-  // gcc passes over one that is a file without saying so on its list.
+  // One that is a file, or not there, is not on the compiler's list.
   const asked = [...request.includePaths, ...searchedFolders(flags)].map((folder) => resolve(cwd, folder));
   // With in-memory headers the working folder can come to be one of -iquote.
   const quoted = inMemory.length > 0 ? [...list.quoted, cwd] : list.quoted;
   const lookups: Lookups = {
-    folders: [...new Set([...quoted, ...asked, ...list.angled])].filter((folder) => !list.missing.includes(folder)),
+    folders: [...new Set([...quoted, ...asked, ...list.angled])],
     texts,
     read: read.map(({ path }) => path),
     forced: forcedHeaders(flags),
@@ -81,8 +81,10 @@ export async function recordOneShot(
   const wanted = wantedNames(lookups);
   const others = [...list.missing, ...precompiledPaths(toolchain.kind, lookups, wanted)];
   const { absent, recent, closed } = await findAbsent(wanted, others, since);
-  for (const path of recent) volatile.add(`${path} appeared during the compile`);
-  for (const folder of closed) volatile.add(`${folder} can't be looked into`);
+  // Those that were read have been looked at.
+  const news = recent.filter((path) => !dependencies.includes(path));
+  for (const path of news) volatile.add(`${path} appeared during the compile`);
+  for (const path of closed) volatile.add(`${path} can't be looked at`);
   return sorted(read, absent, volatile);
 }
 
@@ -100,8 +102,7 @@ function scannedTexts({ input, flags, defines }: CompileRequest, seen: readonly 
   const files = seen.flatMap((each) =>
     'scan' in each ? [{ name: each.path, folder: dirname(each.path), scan: each.scan }] : [],
   );
-  const macros = [...flags, ...Object.values(defines)].filter((word) => typeof word === 'string');
-  const command = { name: 'the command', folder: null, scan: scanMacros(macros) };
+  const command = { name: 'the command', folder: null, scan: scanMacros(flags, defines) };
   if (input.kind !== 'text') return [...files, command];
   const headers = Object.entries(input.headers).map(([name, text]) => ({ name, folder: null, scan: scanString(text) }));
   return [{ name: input.displayName, folder: cwd, scan: scanString(input.text) }, ...headers, ...files, command];
@@ -110,8 +111,10 @@ function scannedTexts({ input, flags, defines }: CompileRequest, seen: readonly 
 const scanString = (text: string): TextScan => scanText(Buffer.from(text));
 
 /** A macro of the command may be used in any text, and so its names be looked for beside any. */
-function scanMacros(words: readonly string[]): TextScan {
-  const scan = scanString(words.filter((word) => !word.startsWith('-I')).join('\n'));
+function scanMacros(flags: CompileRequest['flags'], defines: CompileRequest['defines']): TextScan {
+  const given = readFlags(flags).filter(({ option }) => /^(?:-D|--define-macro|-Wp,.*)$/.test(option));
+  const macros = [...given.map(({ words }) => words.join(' ')), ...Object.values(defines).map(String)];
+  const scan = scanString(macros.map((macro) => `#define ${macro.replace(/\s/g, ' ')}\n`).join(''));
   const isProbing = scan.names.some(({ isProbe }) => isProbe);
   return { ...scan, names: [], volatile: [...scan.volatile, ...(isProbing ? ['__has_include'] : [])] };
 }

@@ -16,7 +16,7 @@ export interface TextScan {
   readonly names: readonly AskedName[];
   /** Whether an `#include` names its file by a macro. */
   readonly hasMacroInclude: boolean;
-  /** Whether something else than an include says `..`, out of which a macro could make the name of a file. */
+  /** Whether a macro is defined with `..` in it, so that a name made of macros may go up. */
   readonly climbs: boolean;
   /** What can't be recorded, such as `__DATE__`. */
   readonly volatile: readonly string[];
@@ -33,8 +33,8 @@ const MACRO_OPERAND = /(?:#|%:|\?\?=)\s*(?:include(?:_next)?|import|embed)\b\s*(
 /** All uses of the operators; those with a group are harmless or have been read already. */
 const PROBES =
   /((?:\bdefined\s*\(?|#\s*(?:if|elif)n?def|#\s*(?:undef|define))\s*)?\b__has_(?:include(?:_next)?|embed)\b(\s*\(\s*[<"])?/g;
-const CLIMB = /(?<!\.)\.\.(?!\.)/;
-const INCLUDE_LINE = new RegExp(String.raw`(?:#|%:|\?\?=)\s*(?:include(?:_next)?|import|embed)\s*${LITERAL}`, 'g');
+const DOTS = /(?<!\.)\.\.(?!\.)/;
+const DOTS_OF_MACRO = /(?:#|%:|\?\?=)[ \t]*define\b(?:[^\n\\]|\\\r?\n|\\)*?(?<!\.)\.\.(?!\.)/;
 const CLOCK_WORD = /(?<![\w$])__(?:DATE|TIME|TIMESTAMP)__(?![\w$])/g;
 /** Names of assembler directives have no case; a member of a structure may be called `include`, but takes no string. */
 const ASSEMBLER_FILE = /\.incbin\b|\.include(?=\s*["\\])/gi;
@@ -61,7 +61,7 @@ export function scanText(bytes: Uint8Array): TextScan {
   }
   if (/__(?:DATE|TIME|TIMESTAMP)__/.test(text)) for (const [word] of code().matchAll(CLOCK_WORD)) volatile.add(word);
   for (const word of assemblerFiles(text, code)) volatile.add(word);
-  const climbs = CLIMB.test(text) && CLIMB.test(code().replace(INCLUDE_LINE, ''));
+  const climbs = DOTS.test(text) && DOTS_OF_MACRO.test(code());
   const asked = [...names, ...probes.names].filter(({ name }) => !name.includes('\0'));
   return { names: asked, hasMacroInclude, climbs, volatile: [...volatile] };
 }

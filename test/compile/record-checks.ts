@@ -1,0 +1,22 @@
+/** What tests of a compile's record write and ask. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, normalize } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CompileRecord } from '../../src/compile/compiler.ts';
+
+/** Files below the working folder that have been there for a while. */
+export async function write(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(name), { recursive: true });
+    writeFileSync(name, text);
+  }
+  await delay(25);
+}
+
+/** Whether the record says so of the path, or of a folder above it. */
+export function isCovered({ absent }: CompileRecord, path: string): boolean {
+  const known = new Set(absent);
+  for (let at = normalize(path); at !== '/'; at = dirname(at)) if (known.has(at)) return true;
+  return false;
+}
