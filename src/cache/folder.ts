@@ -1,6 +1,6 @@
 /** The folder that a cache is kept in, and whether what lies in it may be trusted. */
 
-import { lstatSync, mkdirSync } from 'node:fs';
+import { constants, lstatSync, mkdirSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { FORMAT_VERSION } from './frame.ts';
 import { TEMPORARY_FOLDER } from './names.ts';
@@ -42,21 +42,25 @@ export function entryFolder(folder: string): string {
  * link to one, belong to this user, and be open to nobody else.
  */
 export function prepareFolder(folder: string, readOnly: boolean): string | null {
+  const entries = entryFolder(folder);
   try {
-    if (!readOnly) mkdirSync(join(entryFolder(folder), TEMPORARY_FOLDER), { recursive: true, mode: 0o700 });
-    return distrust(folder) ?? distrust(entryFolder(folder));
+    const isThere = lstatSync(entries, { throwIfNoEntry: false, bigint: true }) !== undefined;
+    if (!isThere && !readOnly) mkdirSync(join(entries, TEMPORARY_FOLDER), { recursive: true, mode: 0o700 });
+    return distrust(folder) ?? distrust(entries);
   } catch (error) {
     return (error as Error).message;
   }
 }
 
 function distrust(folder: string): string | null {
-  const found = lstatSync(folder);
-  if (found.isSymbolicLink()) return `${folder} is a symbolic link`;
-  if (!found.isDirectory()) return `${folder} is not a folder`;
+  // With bigints, as all that is looked at on a hit: node has code of its own for either form, which is compiled then.
+  const { mode, uid } = lstatSync(folder, { bigint: true });
+  const kind = Number(mode) & constants.S_IFMT;
+  if (kind === constants.S_IFLNK) return `${folder} is a symbolic link`;
+  if (kind !== constants.S_IFDIR) return `${folder} is not a folder`;
   const me = process.geteuid?.();
-  if (found.uid !== me) return `${folder} belongs to user ${found.uid}, not to ${me}`;
-  const mode = found.mode & 0o777;
-  if ((mode & 0o077) === 0) return null;
-  return `${folder} is open to others (mode ${mode.toString(8).padStart(4, '0')}); chmod 0700 it`;
+  if (Number(uid) !== me) return `${folder} belongs to user ${uid}, not to ${me}`;
+  const permissions = Number(mode) & 0o777;
+  if ((permissions & 0o077) === 0) return null;
+  return `${folder} is open to others (mode ${permissions.toString(8).padStart(4, '0')}); chmod 0700 it`;
 }

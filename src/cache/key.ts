@@ -1,6 +1,6 @@
 /** Pure: everything that decides the bytes of a compile before any file is read → key. */
 
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { FORMAT_VERSION } from './frame.ts';
 
 /** What a key is made of. What the compile reads from files is the manifest's; the compiler's own bytes too. */
@@ -19,7 +19,7 @@ export interface KeyParts {
   readonly displayName: string;
   /** The text, the IR, or the path of the file that is compiled. */
   readonly source: string | Uint8Array;
-  /** In-memory headers, by name, sorted. */
+  /** In-memory headers, by name, sorted; only a text has them. */
   readonly headers: readonly (readonly [name: string, text: string])[];
 }
 
@@ -28,14 +28,13 @@ export interface KeyParts {
  * run into one.
  */
 export function keyOf(parts: KeyParts): string {
-  const hash = createHash('sha256');
-  const { compiler, cpu, command, folder, environment, displayName, source, headers } = parts;
-  // One string for all that is short: each update has its price.
-  const head = JSON.stringify([FORMAT_VERSION, compiler, cpu, command, folder, environment, displayName]);
-  hash.update(`${head.length} ${head} ${typeof source} ${source.length} `);
-  hash.update(source);
-  for (const [name, text] of headers) hash.update(` ${name.length} ${name} ${text.length} `).update(text);
-  return hash.digest('hex');
+  const { source, headers, ...rest } = parts;
+  const lengths = headers.map(([name, text]) => [name, text.length]);
+  const head = JSON.stringify([FORMAT_VERSION, rest, typeof source, source.length, lengths]);
+  const texts = headers.map(([, text]) => text);
+  // At once where it is text: an object to be updated takes 0.2 ms to be made, the first time.
+  if (typeof source === 'string') return hash('sha256', [`${head.length} ${head}`, source, ...texts].join(''));
+  return createHash('sha256').update(`${head.length} ${head}`).update(source).digest('hex');
 }
 
 /** A request as it is remembered, so that the next miss of the same library can name what differs. */
@@ -44,7 +43,7 @@ export interface KeyOutline extends Omit<KeyParts, 'source' | 'headers'> {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const digestOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
+const digestOf = (content: string | Uint8Array): string => hash('sha256', content);
 
 /** The parts with digests in place of texts. */
 export function outlineOf(parts: KeyParts): KeyOutline {

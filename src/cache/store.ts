@@ -133,9 +133,10 @@ export class Store {
     let descriptor: number | undefined;
     try {
       descriptor = openSync(this.path(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-      const { size, uid, mode } = fstatSync(descriptor);
-      if ((mode & constants.S_IFMT) !== constants.S_IFREG) return 'it is not a regular file';
-      if (uid !== process.geteuid?.()) return `it belongs to user ${uid}`;
+      const found = fstatSync(descriptor, { bigint: true });
+      if ((Number(found.mode) & constants.S_IFMT) !== constants.S_IFREG) return 'it is not a regular file';
+      if (Number(found.uid) !== process.geteuid?.()) return `it belongs to user ${found.uid}`;
+      const size = Number(found.size);
       if (size > MAX_FILE_BYTES) return `it has ${size} bytes`;
       const bytes = Buffer.allocUnsafe(size);
       let count = 0;
