@@ -1,6 +1,6 @@
 /** The loader over the ORC shim: koffi declarations of `native-shims/orc-loader/orc_loader.h`, and a Loader. */
 
-import PQueue from 'p-queue';
+import { Turns } from '../turns.ts';
 import { koffi } from './koffi.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
 import { openShim, POINTER, type Pointer, type ShimLibrary } from './shim.ts';
@@ -130,7 +130,7 @@ function parseSymbols(text: string): Map<string, SymbolInfo> {
 }
 
 /** koffi throws at the 257th asynchronous call in flight, and libuv runs 4 of them at a time. */
-const links = new PQueue({ concurrency: 16 });
+const links = new Turns(16);
 
 const sessions = new Map<ShimLibrary, Shim>();
 
@@ -152,7 +152,8 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
     errorDispose,
     dylibCreate: library.func('fs_dylib_create', POINTER, [POINTER, 'str', POINTER]),
     dylibAddObject: (dylib, bytes, size) =>
-      links.add(
+      links.take(
+        undefined,
         () =>
           new Promise((resolve, reject) => {
             addObject.async(dylib, bytes, size, (failure: unknown, result: Pointer) => {
