@@ -15,11 +15,11 @@ import {
   SymbolNotFoundError,
   viewBytes,
 } from '../../src/index.ts';
-import type { Loader } from '../../src/loader/loader.ts';
 import { selectLoader } from '../../src/loader/select.ts';
 import { openShim } from '../../src/loader/shim.ts';
+import { linkedImageLoader, loadFromImage } from './linked-image.ts';
 
-const LOADERS = ['orc', 'shared-object'] as const;
+const LOADERS = ['orc', 'shared-object', 'linked-image'] as const;
 let serial = 0;
 const live: SourceLibrary[] = [];
 
@@ -48,10 +48,11 @@ function hasShim(): boolean {
 
 describe.each(LOADERS)('on the %s loader', (loader) => {
   async function load(source: string, options: Partial<SourceLibrarySpec> = {}): Promise<SourceLibrary> {
-    const spec = { name: `contract-${serial++}`, source, loader, ...options } as SourceLibrarySpec;
-    const library = await loadSourceLibrary(spec);
+    const kind = loader === 'orc' ? 'orc' : 'shared-object';
+    const spec = { name: `contract-${serial++}`, source, loader: kind, ...options } as SourceLibrarySpec;
+    const library = await (loader === 'linked-image' ? loadFromImage(spec) : loadSourceLibrary(spec));
     live.push(library);
-    expect(library.loader.kind).toBe(loader);
+    expect(library.loader.kind).toBe(kind);
     return library;
   }
 
@@ -635,7 +636,7 @@ async function objectLoader(kind: (typeof LOADERS)[number], source = COUNTER) {
   const spec = resolveSpec({ name: 'many', source });
   const toolchain = await discoverToolchain({ library: 'many', compiler: undefined });
   const { object } = await compile(toolchain, requestOf(spec, spec.input as CompileInput));
-  const { loader }: { loader: Loader } = selectLoader('many', kind, toolchain.kind);
+  const loader = kind === 'linked-image' ? linkedImageLoader : selectLoader('many', kind, toolchain.kind).loader;
   return {
     link: (signal?: AbortSignal) =>
       loader.link({ library: 'many', object, language: 'c', compilerPath: toolchain.path, signal }),

@@ -1,0 +1,82 @@
+/** Libraries and links that live in linked images, made and opened as the cache does, but each in a file of its own. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { CompileInput } from '../../src/compile/compiler.ts';
+import { compile } from '../../src/compile/queue.ts';
+import type { Build } from '../../src/generation.ts';
+import { SourceLibrary } from '../../src/library.ts';
+import { type LinkedImage, makeLinkedImage } from '../../src/loader/linked-image.ts';
+import type { LinkRequest, Loader } from '../../src/loader/loader.ts';
+import { openLinkedImage } from '../../src/loader/open-image.ts';
+import { type ResolvedSpec, requestOf, resolveSpec, type SourceLibrarySpec } from '../../src/options.ts';
+import { takeSnapshot } from '../../src/reload/snapshot.ts';
+import { discoverToolchain } from '../../src/toolchain/discover.ts';
+
+let folder: string | undefined;
+let serial = 0;
+
+function freshFile(): string {
+  if (folder === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'fromsource-contract-'));
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+    folder = made;
+  }
+  return join(folder, `${serial++}.so`);
+}
+
+/** So that the tests with many libraries measure opening, not making. */
+const made = new WeakMap<Uint8Array, LinkedImage>();
+
+async function make(request: LinkRequest): Promise<LinkedImage> {
+  const known = request.signal === undefined ? made.get(request.object) : undefined;
+  if (known !== undefined) return known;
+  const image = await makeLinkedImage(request);
+  made.set(request.object, image);
+  return image;
+}
+
+export const linkedImageLoader: Loader = {
+  kind: 'shared-object',
+
+  async link(request) {
+    const { bytes, layout } = await make(request);
+    const path = freshFile();
+    writeFileSync(path, bytes);
+    try {
+      const image = openLinkedImage(request.library, path, layout);
+      if (image === null) throw new Error(`${path} is open`);
+      return image;
+    } finally {
+      // What is open needs its file no more.
+      rmSync(path);
+    }
+  },
+};
+
+/** A compile without the cache, then the image instead of the loader's link. */
+async function build(spec: ResolvedSpec): Promise<Build> {
+  const { name: library, language, signal } = spec;
+  const started = performance.now();
+  const toolchain = await discoverToolchain({ library, compiler: spec.compiler });
+  const { object, diagnostics } = await compile(toolchain, requestOf(spec, spec.input as CompileInput));
+  const image = await linkedImageLoader.link({ library, object, language, compilerPath: toolchain.path, signal });
+  return {
+    image,
+    loader: { kind: 'shared-object', reason: 'it is a linked image' },
+    cache: () => ({ status: 'off', reason: 'this is a test' }),
+    before: takeSnapshot([]),
+    started,
+    linked: performance.now(),
+    stages: { toolchain: 0, compile: 0, link: 0 },
+    diagnostics,
+    dependencies: [],
+  };
+}
+
+export async function loadFromImage(spec: SourceLibrarySpec): Promise<SourceLibrary> {
+  const resolved = resolveSpec(spec);
+  return new SourceLibrary(resolved, build, await build(resolved));
+}
