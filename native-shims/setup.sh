@@ -142,11 +142,11 @@ build_shims() {
 
 build_typescript() {
   local now
-  now=$(digest src bench vendor-samples rolldown.config.mjs tsconfig*.json package-lock.json)
+  now=$(digest src bench vendor-samples build.mjs tsconfig*.json package-lock.json)
   if fresh typescript "$now" && [ -e dist/index.js ]; then return; fi
   build_both() {
     rm -rf dist dist-tools
-    node_modules/.bin/rolldown -c rolldown.config.mjs && node_modules/.bin/tsc -p tsconfig.build.json &&
+    node build.mjs && node_modules/.bin/tsc -p tsconfig.build.json &&
       node_modules/.bin/tsc -p tsconfig.tools.json
   }
   run typescript build_both || return 1

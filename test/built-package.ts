@@ -20,9 +20,7 @@ export interface BuiltPackage {
 export function buildPackage(): BuiltPackage {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fromsource-built-')));
   const build = join(folder, 'dist');
-  const rolldown = join(root, 'node_modules/.bin/rolldown');
-  const args = ['-c', 'rolldown.config.mjs', '-d', build];
-  const { status, stderr } = spawnSync(rolldown, args, { cwd: root, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, ['build.mjs', build], { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the package could not be built: ${stderr}`);
   for (const name of ['node_modules', 'native-shims']) symlinkSync(join(root, name), join(folder, name));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');

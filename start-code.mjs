@@ -1,0 +1,46 @@
+/**
+ * Keeps the code that V8 makes of the start of the package, for this release of node: `node start-code.mjs [folder]`, by
+ * default `dist`. Set-up runs it. See build.mjs for the reason.
+ *
+ * It loads a library twice, so that what the cache's answer runs through is compiled, and then asks V8 for all of it.
+ * Where nothing can be compiled, or the folder can't be written to, it keeps less or nothing, and is no failure.
+ */
+
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const folder = pathToFileURL(`${resolve(process.argv[2] ?? join(import.meta.dirname, 'dist'))}/`);
+const { codeFile, script } = await import(new URL('start.js', folder));
+const { cacheStats, loadSourceLibrary } = await import(new URL('index.js', folder));
+
+const dir = mkdtempSync(join(tmpdir(), 'fromsource-start-'));
+try {
+  for (let round = 0; round < 2; round += 1) {
+    const library = await loadSourceLibrary({
+      name: 'start',
+      source: '#include "a.h"\nint twice(int a) { return a * TWO; }\nint seen;\n',
+      headers: { 'a.h': '#define TWO 2\n' },
+      includePaths: [dir],
+      defines: { A: true },
+      cache: { dir },
+    });
+    if (library.func('int twice(int a)')(2) !== 4) throw new Error('a wrong result');
+    library.variable('int seen').value += 1;
+    await cacheStats({ dir });
+    await library.dispose();
+  }
+} catch (error) {
+  console.log(`start-code: no library could be loaded: ${error.message}`);
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+try {
+  writeFileSync(`${codeFile}.new`, script.createCachedData());
+  renameSync(`${codeFile}.new`, codeFile);
+} catch (error) {
+  console.log(`start-code: not kept: ${error.message}`);
+}
+process.exit();
