@@ -153,6 +153,16 @@ build_typescript() {
   echo "$now" >"$stamps/typescript"
 }
 
+# What V8 makes of the start of the package, kept for this Node: a load that the cache answers is 5 ms shorter. Where it
+# can't be kept, V8 makes it each time.
+build_start_code() {
+  local now
+  [ -e dist/start.script.js ] || return
+  now="$(digest dist/start.script.js) $(node --version)"
+  if fresh start-code "$now"; then return; fi
+  run start-code node start-code.mjs && echo "$now" >"$stamps/start-code"
+}
+
 # The addon of llvm-bindings, for the tests alone: LLVM 14 and 47 files of C++, a minute of processor time. npm runs none of its
 # install scripts, which get Node's headers from the network; CMakeLists.txt there does their work without.
 build_llvm_bindings() {
@@ -183,10 +193,12 @@ node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 ||
 install_packages
 if [ -n "$native_only" ]; then
   build_shims
+  build_start_code
   exit
 fi
 install_node_modules || exit 1
 build_shims
 build_typescript || exit 1
+build_start_code
 [ -z "$bindings" ] || build_llvm_bindings
 [ -z "$samples" ] || node vendor-samples/fetch.mjs

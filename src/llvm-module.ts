@@ -1,6 +1,5 @@
 /** Modules of the package llvm-bindings, which is an optional peer dependency: whoever has a module has the package. */
 
-import { randomUUID } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -75,7 +74,7 @@ function* candidates(): Iterable<unknown> {
  */
 export function writeModule(module: LlvmModule): Uint8Array {
   const bindings = bindingsOf(module);
-  const name = join(tmpdir(), `fromsource-${randomUUID()}`);
+  const name = join(tmpdir(), `fromsource-${crypto.randomUUID()}`);
   const file = openSync(name, 'wx+', 0o600);
   try {
     unlinkSync(name);

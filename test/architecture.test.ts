@@ -54,6 +54,7 @@ describe('imports point one way', () => {
       'process-identity',
       'run-process',
       'setup-command',
+      'sha256',
       'turns',
     ].map((name) => `${name}.ts`);
     const wrong = imports.filter(

@@ -12,7 +12,7 @@
  * for 1.2 MB, of a JIT link of 5 ms, and XXH3 would first need a native library opened, 0.4 ms in itself.
  */
 
-import { createHash, hash } from 'node:crypto';
+import { sha256, startSha256 } from '../sha256.ts';
 
 /** Raised with every change of the format, or of what any file of it holds: other versions are no files of ours. */
 export const FORMAT_VERSION = 1;
@@ -49,7 +49,7 @@ export function encodeFrame(kind: FrameKind, key: string, json: unknown, bytes: 
   header.writeBigUInt64LE(BigInt(text.length), 48);
   header.writeBigUInt64LE(BigInt(bytes.byteLength), 56);
   if (header.write(key, 64, 'hex') !== 32) throw new RangeError(`a key has 64 hexadecimal digits, not ${key}`);
-  const digest = createHash('sha256').update(header.subarray(DIGEST_END)).update(text).update(bytes).digest();
+  const digest = startSha256().update(header.subarray(DIGEST_END)).update(text).update(bytes).digest();
   digest.copy(header, DIGEST_START);
   return [header, text, bytes];
 }
@@ -71,7 +71,7 @@ export function decodeFrame(kind: FrameKind, key: string | null, file: Buffer): 
   }
   const found = file.toString('hex', 64, HEADER_BYTES);
   if (key !== null && found !== key) return 'it answers to another key';
-  if (hash('sha256', file.subarray(DIGEST_END)) !== file.toString('hex', DIGEST_START, DIGEST_END)) {
+  if (sha256(file.subarray(DIGEST_END)) !== file.toString('hex', DIGEST_START, DIGEST_END)) {
     return 'its digest is wrong';
   }
   const textEnd = HEADER_BYTES + Number(textLength);

@@ -1,6 +1,6 @@
 /** Pure: everything that decides the bytes of a compile before any file is read → key. */
 
-import { createHash, hash } from 'node:crypto';
+import { sha256, startSha256 } from '../sha256.ts';
 import { FORMAT_VERSION } from './frame.ts';
 
 /** What a key is made of. What the compile reads from files is the manifest's; the compiler's own bytes too. */
@@ -33,8 +33,8 @@ export function keyOf(parts: KeyParts): string {
   const head = JSON.stringify([FORMAT_VERSION, rest, typeof source, source.length, lengths]);
   const texts = headers.map(([, text]) => text);
   // At once where it is text: an object to be updated takes 0.2 ms to be made, the first time.
-  if (typeof source === 'string') return hash('sha256', [`${head.length} ${head}`, source, ...texts].join(''));
-  return createHash('sha256').update(`${head.length} ${head}`).update(source).digest('hex');
+  if (typeof source === 'string') return sha256([`${head.length} ${head}`, source, ...texts].join(''));
+  return startSha256().update(`${head.length} ${head}`).update(source).digest('hex');
 }
 
 /** A request as it is remembered, so that the next miss of the same library can name what differs. */
@@ -43,7 +43,7 @@ export interface KeyOutline extends Omit<KeyParts, 'source' | 'headers'> {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const digestOf = (content: string | Uint8Array): string => hash('sha256', content);
+const digestOf = (content: string | Uint8Array): string => sha256(content);
 
 /** The parts with digests in place of texts. */
 export function outlineOf(parts: KeyParts): KeyOutline {

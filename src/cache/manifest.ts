@@ -1,11 +1,11 @@
 /** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
 
-import { createHash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
 import { identityFrom, isSettled } from '../file-identity.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
+import { startSha256 } from '../sha256.ts';
 
 /** A file whose content decides the bytes. */
 export interface InputFile {
@@ -65,7 +65,7 @@ export const MAX_VARIANTS = 8;
 
 /** The name of a variant: a digest of all that it holds for. */
 export function variantId(key: string, inputs: Pick<Variant, 'read' | 'tools' | 'absent'>): string {
-  const hash = createHash('sha256').update(key);
+  const hash = startSha256().update(key);
   for (const { path, digest } of [...inputs.read, ...inputs.tools]) hash.update(`\0${path}\0${digest}`);
   for (const { folder, names } of inputs.absent) hash.update(`\0\0${folder}\0${names.join('\0')}`);
   return hash.digest('hex').slice(0, 16);
@@ -166,7 +166,7 @@ export function digestOfFile(path: string): string | null {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
-    const hash = createHash('sha256');
+    const hash = startSha256();
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let count = readSync(descriptor, chunk); count > 0; count = readSync(descriptor, chunk)) {
       hash.update(chunk.subarray(0, count));

@@ -1,7 +1,7 @@
 /** Pure: the names of a cache's files, and what each must answer to. */
 
-import { createHash, randomUUID } from 'node:crypto';
 import { pidNamespace } from '../process-identity.ts';
+import { sha256 } from '../sha256.ts';
 import { encodeFrame } from './frame.ts';
 import { MAX_VARIANTS, type Variant } from './manifest.ts';
 import type { NewFile } from './store.ts';
@@ -15,18 +15,21 @@ export const lockName = (key: string): string => `${key}.lock`;
 /** Any file of a cache, and the key that it belongs to. */
 export const ENTRY_NAME = /^([\da-f]{64})(?:-[\da-f]{16})?\.(manifest|object|so|memo|lock)$/;
 
-/** Holds what is being written: `<pid namespace>-<pid>-<uuid>`. */
+/** Holds what is being written: `<pid namespace>-<pid>-<unique>`. */
 export const TEMPORARY_FOLDER = 'tmp';
-export const TEMPORARY_NAME = /^(\d+)-(\d+)-[\da-f-]{36}$/;
+export const TEMPORARY_NAME = /^(\d+)-(\d+)-[\da-z]+$/;
 
 /** A fresh name; it tells whose it is, so that what a dead process left can be swept. */
-export const temporaryName = (): string => `${pidNamespace()}-${process.pid}-${randomUUID()}`;
+export function temporaryName(): string {
+  const unique = process.hrtime.bigint().toString(36) + Math.random().toString(36).slice(2);
+  return `${pidNamespace()}-${process.pid}-${unique}`;
+}
 
-export const memoKey = (what: string): string => createHash('sha256').update(`memo\0${what}`).digest('hex');
+export const memoKey = (what: string): string => sha256(`memo\0${what}`);
 
 /** What an object's file answers to, so that another variant's object under this name is a foreign one. */
 export function objectKey(key: string, id: string): string {
-  return createHash('sha256').update(`object\0${key}\0${id}`).digest('hex');
+  return sha256(`object\0${key}\0${id}`);
 }
 
 export function manifestFile(key: string, variants: readonly Variant[]): NewFile {

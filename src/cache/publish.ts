@@ -1,8 +1,8 @@
 /** Keeps what a compile came to. */
 
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { identityFrom, isSettled } from '../file-identity.ts';
+import { sha256 } from '../sha256.ts';
 import { encodeFrame } from './frame.ts';
 import { type KeyParts, outlineOf } from './key.ts';
 import { isTelling, lastCompile, readManifest } from './lookup.ts';
@@ -89,7 +89,7 @@ export async function publishImage(
   const found = statSync(store.path(name), { bigint: true, throwIfNoEntry: false });
   if (found === undefined) return;
   const identity = isTelling(found.ctimeNs) ? identityFrom(found) : null;
-  const digest = createHash('sha256').update(bytes).digest('hex');
+  const digest = sha256(bytes);
   const isKept = await changeVariant(store, key, id, (variant) => ({
     ...variant,
     image: { digest, identity, layout },

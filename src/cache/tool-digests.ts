@@ -1,8 +1,8 @@
 /** The contents of compilers, which are too large to be read for every compile. */
 
-import { createHash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import { identityFrom, isSettled } from '../file-identity.ts';
+import { startSha256 } from '../sha256.ts';
 import type { InputFile } from './manifest.ts';
 import { memoFile, memoKey, memoName } from './names.ts';
 import type { Store } from './store.ts';
@@ -62,7 +62,7 @@ function identityNow(path: string): string | null {
 
 /** In pieces, so that the program goes on meanwhile. */
 async function digestSlowly(path: string): Promise<string | null> {
-  const hash = createHash('sha256');
+  const hash = startSha256();
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
     return hash.digest('hex');
