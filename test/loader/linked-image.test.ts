@@ -1,53 +1,12 @@
-import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LinkError } from '../../src/errors.ts';
-import type { ImageLayout } from '../../src/loader/image-layout.ts';
-import { koffi } from '../../src/loader/koffi.ts';
 import { makeLinkedImage } from '../../src/loader/linked-image.ts';
-import type { LoadedImage } from '../../src/loader/loader.ts';
 import { openLinkedImage } from '../../src/loader/open-image.ts';
+import { fn, folder, keep, open, openC, openPlus } from './fixtures/images.ts';
 import { type Compiler, compile, runImages, shimIsBuilt } from './fixtures/objects.ts';
 import { exceptions, threadDestructors, threadLocal } from './fixtures/sources.ts';
-
-const folder = mkdtempSync(join(tmpdir(), 'fromsource-images-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const live: LoadedImage[] = [];
-afterEach(async () => {
-  for (const image of live.splice(0).reverse()) await image.dispose();
-});
-
-let serial = 0;
-interface Kept {
-  readonly path: string;
-  readonly layout: ImageLayout;
-}
-
-async function keep(object: Uint8Array, language: 'c' | 'c++' = 'c', compilerPath = 'clang-22'): Promise<Kept> {
-  const { bytes, layout } = await makeLinkedImage({ library: 'lib', object, language, compilerPath });
-  const path = join(folder, `${serial++}.so`);
-  writeFileSync(path, bytes);
-  // A cache keeps it as JSON.
-  return { path, layout: JSON.parse(JSON.stringify(layout)) };
-}
-
-function open({ path, layout }: Kept): LoadedImage {
-  const image = openLinkedImage('lib', path, layout);
-  if (image === null) throw new Error(`${path} is open`);
-  live.push(image);
-  return image;
-}
-
-const openC = async (source: string, flags = ['-O1', '-fPIC']) => open(await keep(compile('clang-22', source, flags)));
-const openPlus = async (source: string, compiler: Compiler = 'clang++-22') =>
-  open(await keep(compile(compiler, source), 'c++', compiler));
-
-function fn(image: LoadedImage, name: string, result = 'int', parameters: string[] = []) {
-  const symbol = image.find(name);
-  if (symbol?.kind !== 'function') throw new Error(`no function ${name}`);
-  return koffi.decode(symbol.address, koffi.proto(result, parameters));
-}
 
 describe('what is found in a linked image', () => {
   test('a function is found without the table, data with its size, and both as the table has them', async () => {
@@ -110,88 +69,6 @@ describe('what is found in a linked image', () => {
       int deflate(void *s, int f) { return 77; } int squeeze(void) { return deflate(0, 0); }
       __attribute__((weak)) int uv_version(void); int has(void) { return uv_version != 0; }`);
     expect([fn(image, 'squeeze')(), fn(image, 'has')()]).toEqual([77, 0]);
-  });
-});
-
-describe('one library at a time has an image', () => {
-  const COUNTER = 'static int n; int next(void) { return ++n; }';
-
-  test('whoever comes second gets null, by whatever path; after the first is disposed the image starts afresh', async () => {
-    const kept = await keep(compile('clang-22', COUNTER));
-    const [link, twin] = [join(folder, 'symbolic.so'), join(folder, 'twin.so')];
-    symlinkSync(kept.path, link);
-    linkSync(kept.path, twin);
-    const first = open(kept);
-    const next = fn(first, 'next');
-    expect([next(), next()]).toEqual([1, 2]);
-    for (const path of [kept.path, link, twin]) {
-      for (let times = 0; times < 3; times += 1) expect(openLinkedImage('lib', path, kept.layout)).toBeNull();
-    }
-    expect(next()).toBe(3);
-    await first.dispose();
-    await first.dispose();
-    for (const path of [kept.path, link, twin]) {
-      const again = open({ ...kept, path });
-      expect(fn(again, 'next')()).toBe(1);
-      await again.dispose();
-    }
-  });
-
-  test('one that can not be unmapped stays claimed', async () => {
-    const unique = `
-      inline int &counter() { static int n = 0; return n; }
-      extern "C" int next() { return ++counter(); }`;
-    const kept = await keep(compile('g++', unique), 'c++', 'g++');
-    const first = open(kept);
-    expect(fn(first, 'next')()).toBe(1);
-    await first.dispose();
-    expect(openLinkedImage('lib', kept.path, kept.layout)).toBeNull();
-  });
-
-  test('of workers that open an image at once, one gets it', async () => {
-    const kept = await keep(compile('clang-22', COUNTER));
-    const { stdout, stderr } = runImages(`
-      const code = \`
-        import { parentPort, workerData } from 'node:worker_threads';
-        const { openLinkedImage } = await import(workerData.module);
-        const { path, layout, gate } = workerData;
-        parentPort.postMessage('ready');
-        Atomics.wait(new Int32Array(gate), 0, 0);
-        let got = 0;
-        const images = [];
-        for (let times = 0; times < 50; times++) { const image = openLinkedImage('lib', path, layout); if (image) { got++; images.push(image); } }
-        parentPort.postMessage(got);
-        parentPort.on('message', async () => { for (const image of images) await image.dispose(); process.exit(); });
-      \`;
-      let total = [];
-      for (let round = 0; round < 5; round++) {
-        const gate = new SharedArrayBuffer(4);
-        const workers = Array.from({ length: 6 }, () => new Worker(new URL('data:text/javascript,' + encodeURIComponent(code)),
-          { workerData: { ...${JSON.stringify(kept)}, gate, module } }));
-        const next = (worker) => new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject); });
-        await Promise.all(workers.map(next));
-        const counts = workers.map(next);
-        Atomics.store(new Int32Array(gate), 0, 1);
-        Atomics.notify(new Int32Array(gate), 0);
-        total.push((await Promise.all(counts)).reduce((sum, count) => sum + count));
-        await Promise.all(workers.map((worker) => new Promise((resolve) => { worker.once('exit', resolve); worker.postMessage('end'); })));
-      }
-      console.log(JSON.stringify(total));`);
-    expect(stderr).toBe('');
-    expect(JSON.parse(stdout)).toEqual([1, 1, 1, 1, 1]);
-  });
-
-  test('a thousand rounds leave no map behind', async () => {
-    const kept = await keep(compile('clang-22', COUNTER));
-    const maps = () => readFileSync('/proc/self/maps', 'utf8').split('\n').length;
-    const before = maps();
-    for (let round = 0; round < 1000; round += 1) {
-      const image = openLinkedImage('lib', kept.path, kept.layout) as LoadedImage;
-      expect(fn(image, 'next')()).toBe(1);
-      await image.dispose();
-    }
-    // V8's own come and go by dozens.
-    expect(maps() - before).toBeLessThan(250);
   });
 });
 
