@@ -41,29 +41,51 @@ function memoise(key: string, make: () => KoffiType): KoffiType {
   return type;
 }
 
-function koffiType(type: CType): KoffiType {
+/** Names where koffi has one: it finds a type by its name sooner than a program asks it for the type. */
+function koffiType(type: CType): string | KoffiType {
   switch (type.kind) {
     case 'void':
-      return koffi.type('void');
+      return 'void';
     case 'scalar':
-      return koffi.type(scalarTypes[type.name] ?? type.name);
+      return scalarTypes[type.name] ?? type.name;
     case 'string':
-      return koffi.type('const char *');
+      return 'const char *';
     case 'pointer': {
       // koffi reads `char *` as text; here it is memory, since only the caller knows who frees it.
       const target = type.to === null || type.to.endsWith('char') ? 'void' : (scalarTypes[type.to] ?? type.to);
       return memoise(`${target} *`, () => koffi.pointer(target));
     }
-    case 'callback': {
-      const proto = koffiProto(type.signature);
-      return memoise(`${JSON.stringify(type.signature)} *`, () => koffi.pointer(proto));
-    }
+    case 'callback':
+      return memoise(keyOf(type), () => koffi.pointer(koffiProto(type.signature)));
   }
 }
 
 function koffiProto(signature: Signature): KoffiType {
-  const shape = { result: signature.result, parameters: signature.parameters.map((parameter) => parameter.type) };
-  return memoise(JSON.stringify(shape), () => koffi.proto(koffiType(shape.result), shape.parameters.map(koffiType)));
+  const { result, parameters } = signature;
+  const make = () =>
+    koffi.proto(
+      koffiType(result),
+      parameters.map(({ type }) => koffiType(type)),
+    );
+  return memoise(shapeOf(signature), make);
+}
+
+/** Two signatures with one shape are the same but for names. */
+function shapeOf({ result, parameters }: Signature): string {
+  return `${keyOf(result)}(${parameters.map(({ type }) => keyOf(type))})`;
+}
+
+function keyOf(type: CType): string {
+  switch (type.kind) {
+    case 'scalar':
+      return type.name;
+    case 'pointer':
+      return `${type.to} *`;
+    case 'callback':
+      return `${shapeOf(type.signature)} *`;
+    default:
+      return type.kind;
+  }
 }
 
 /** One handed-out function: what JavaScript holds is `callable`, what it reaches is the slot's target. */
