@@ -14,6 +14,7 @@ import { SourceLibrary } from './library.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
+import { rehearse } from './rehearsal.ts';
 import { takeSnapshot } from './reload/snapshot.ts';
 import { discoverToolchain, type Toolchain } from './toolchain/discover.ts';
 
@@ -139,3 +140,5 @@ export const libraries: LibraryRegistry = new LibraryRegistry();
 export function loadSourceLibrary(spec: SourceLibrarySpec): Promise<SourceLibrary> {
   return libraries.load(spec);
 }
+
+rehearse();

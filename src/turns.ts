@@ -23,20 +23,22 @@ export class Turns {
    * heed the signal itself.
    */
   async take<Result>(signal: AbortSignal | undefined, task: () => Promise<Result>): Promise<Result> {
-    signal?.throwIfAborted();
+    this.#queue ??= this.#open();
+    // Without a controller of its own, which is 1.5 KB that a task of every load would leave to be collected.
+    if (signal === undefined) return await (await this.#queue).add(task);
+    signal.throwIfAborted();
     // A signal of the queue's own, because p-queue gives a running task up as soon as its signal aborts.
     const waiting = new AbortController();
-    const leave = () => waiting.abort(signal?.reason);
+    const leave = () => waiting.abort(signal.reason);
     const start = () => {
-      signal?.removeEventListener('abort', leave);
+      signal.removeEventListener('abort', leave);
       return task();
     };
-    signal?.addEventListener('abort', leave, { once: true });
+    signal.addEventListener('abort', leave, { once: true });
     try {
-      this.#queue ??= this.#open();
       return await (await this.#queue).add(start, { signal: waiting.signal });
     } finally {
-      signal?.removeEventListener('abort', leave);
+      signal.removeEventListener('abort', leave);
     }
   }
 }

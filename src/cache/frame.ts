@@ -12,7 +12,7 @@
  * for 1.2 MB, of a JIT link of 5 ms, and XXH3 would first need a native library opened, 0.4 ms in itself.
  */
 
-import { sha256, startSha256 } from '../sha256.ts';
+import { sha256 } from '../sha256.ts';
 
 /** Raised with every change of the format, or of what any file of it holds: other versions are no files of ours. */
 export const FORMAT_VERSION = 1;
@@ -49,8 +49,7 @@ export function encodeFrame(kind: FrameKind, key: string, json: unknown, bytes: 
   header.writeBigUInt64LE(BigInt(text.length), 48);
   header.writeBigUInt64LE(BigInt(bytes.byteLength), 56);
   if (header.write(key, 64, 'hex') !== 32) throw new RangeError(`a key has 64 hexadecimal digits, not ${key}`);
-  const digest = startSha256().update(header.subarray(DIGEST_END)).update(text).update(bytes).digest();
-  digest.copy(header, DIGEST_START);
+  header.write(sha256(Buffer.concat([header.subarray(DIGEST_END), text, bytes])), DIGEST_START, 'hex');
   return [header, text, bytes];
 }
 
@@ -76,7 +75,11 @@ export function decodeFrame(kind: FrameKind, key: string | null, file: Buffer): 
   }
   const textEnd = HEADER_BYTES + Number(textLength);
   try {
-    return { key: found, json: JSON.parse(file.toString('utf8', HEADER_BYTES, textEnd)), bytes: file.subarray(textEnd) };
+    return {
+      key: found,
+      json: JSON.parse(file.toString('utf8', HEADER_BYTES, textEnd)),
+      bytes: file.subarray(textEnd),
+    };
   } catch {
     return 'its JSON is wrong';
   }
