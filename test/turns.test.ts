@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 import { Turns } from '../src/turns.ts';
 
+/** With its queue loaded, which the first task does. */
+async function makeTurns(places: number): Promise<Turns> {
+  const turns = new Turns(places);
+  await turns.take(undefined, async () => {});
+  return turns;
+}
+
 /** A task that runs until it is told to end, and says when it has begun. */
 function makeTask(name: string, begun: string[]) {
   const { promise, resolve, reject } = withResolvers<string>();
@@ -23,10 +30,11 @@ function withResolvers<T>() {
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 test('as many tasks run as there are places, the others in the order of their coming', async () => {
-  const turns = new Turns(2);
+  const turns = await makeTurns(2);
   const begun: string[] = [];
   const tasks = ['a', 'b', 'c', 'd'].map((name) => makeTask(name, begun));
   const results = tasks.map(({ run }) => turns.take(undefined, run));
+  await settle();
   expect(begun).toEqual(['a', 'b']);
   tasks[1]?.end();
   await settle();
@@ -36,7 +44,7 @@ test('as many tasks run as there are places, the others in the order of their co
 });
 
 test('a task that fails, also before its first await, gives its place on', async () => {
-  const turns = new Turns(1);
+  const turns = await makeTurns(1);
   const begun: string[] = [];
   const first = makeTask('a', begun);
   const failed = turns.take(undefined, first.run);
@@ -51,7 +59,7 @@ test('a task that fails, also before its first await, gives its place on', async
 });
 
 test('a task that comes as another ends does not overtake those that wait', async () => {
-  const turns = new Turns(1);
+  const turns = await makeTurns(1);
   const begun: string[] = [];
   const first = makeTask('a', begun);
   const late = turns.take(undefined, first.run).then(() => turns.take(undefined, async () => begun.push('late')));
@@ -62,13 +70,14 @@ test('a task that comes as another ends does not overtake those that wait', asyn
 });
 
 test('one that waits leaves as soon as its signal aborts, and one that runs keeps its place', async () => {
-  const turns = new Turns(1);
+  const turns = await makeTurns(1);
   const begun: string[] = [];
   const first = makeTask('a', begun);
   const controller = new AbortController();
   const running = turns.take(controller.signal, first.run);
   const waiting = turns.take(controller.signal, async () => begun.push('b'));
   const next = turns.take(undefined, async () => begun.push('c'));
+  await settle();
   controller.abort(new Error('no more'));
   await expect(waiting).rejects.toThrow('no more');
   await expect(turns.take(controller.signal, async () => begun.push('d'))).rejects.toThrow('no more');

@@ -22,7 +22,7 @@ const LONGEST_LOOK_MS = 50;
 
 /** The right, or at least the freedom, to compile. */
 export interface Flight {
-  /** Somebody else has ended meanwhile: the entry may be there now. */
+  /** Somebody else has ended meanwhile: the entry may be there now. Who has waited holds nothing. */
   readonly hasWaited: boolean;
   /** Lets the others go on. */
   end(): void;
@@ -53,8 +53,13 @@ export async function enterFlight(store: Store, key: string, signal: AbortSignal
   };
   try {
     const taken = await takeLock(path, signal);
-    release = taken.release;
-    return { hasWaited: taken.hasWaited, end };
+    // Those who wait in this process go on as well, each to its own look at the cache.
+    if (taken === 'given back') {
+      end();
+      return { hasWaited: true, end() {} };
+    }
+    release = taken;
+    return { hasWaited: false, end };
   } catch (error) {
     end();
     throw error;
@@ -74,26 +79,31 @@ function untilAborted(done: Promise<void>, signal: AbortSignal | undefined): Pro
   });
 }
 
-/** The lock, or a turn without it: when it can't be made, or was given back by somebody else meanwhile. */
-async function takeLock(
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly hasWaited: boolean; release(): void }> {
+/** What gives the lock back, where it could be made; or that somebody else has given it back. */
+async function takeLock(path: string, signal: AbortSignal | undefined): Promise<'given back' | (() => void)> {
   const content = `${pidNamespace()} ${process.pid} ${randomUUID()}`;
   let pause = FIRST_LOOK_MS;
-  let [seen, seenAt] = ['', 0];
+  let seen: Look | null = null;
+  let seenAt = 0;
   for (;;) {
-    try {
-      writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
-      return { hasWaited: seen !== '', release: keepLock(path, content) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return { hasWaited: false, release() {} };
+    // Not made after a wait, but for one that was broken: with the entry there is nothing to make any more.
+    if (seen === null || isBroken(seen, seenAt)) {
+      try {
+        writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
+        return keepLock(path, content);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return () => {};
+      }
     }
     const look = lookAt(path);
-    // Given back: the entry is there, or can't be made or kept, and then all of those who wait go on at once.
-    if (look === null) return { hasWaited: true, release() {} };
-    if (look.state !== seen) [seen, seenAt] = [look.state, performance.now()];
-    if (look.isDead || performance.now() - seenAt > SILENCE_MS) breakLock(path, look.content);
+    if (look === null) {
+      // Taken away from a dead holder by somebody who has not taken it yet.
+      if (seen !== null && isBroken(seen, seenAt)) continue;
+      // The entry is there, or can't be made or kept, and then all of those who wait go on at once.
+      return 'given back';
+    }
+    if (look.state !== seen?.state) [seen, seenAt] = [look, performance.now()];
+    if (isBroken(look, seenAt)) breakLock(path, look.content);
     else await wait(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
     pause = Math.min(pause * 1.5, LONGEST_LOOK_MS);
   }

@@ -115,6 +115,7 @@ function readObject(store: Store, key: string, manifest: Manifest, id: string): 
 function noteUse(store: Store, key: string, manifest: Manifest, found: Variant, current: Variant, now: number): void {
   if (!store.isWritable) return;
   setImmediate(() => {
+    store.sweep();
     if (current === found) {
       store.touch(manifestName(key), now);
       return;

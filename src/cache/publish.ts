@@ -37,6 +37,7 @@ export async function publish(
   library: string,
   made: Compiled,
 ): Promise<Published> {
+  store.sweep();
   const { object, diagnostics, language, startedAt, tools } = made;
   const absent = groupAbsent(made.absent, Date.now());
   if (typeof absent === 'string') return { refused: `${absent} meanwhile` };

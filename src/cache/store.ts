@@ -99,6 +99,7 @@ export class Store {
   readonly folder: string;
   /** Why the cache is not to be used; null when it may be. */
   readonly fault: string | null;
+  #isSwept = false;
 
   constructor(place: CachePlace) {
     this.place = place;
@@ -106,7 +107,7 @@ export class Store {
     this.fault = prepareFolder(place.folder, place.readOnly);
     if (this.fault !== null) {
       warnOnce('FROMSOURCE_CACHE_OFF', place.folder, `the cache is off: ${this.fault}`);
-    } else if (!place.readOnly) setImmediate(() => this.#sweep());
+    }
   }
 
   /** Whether anything may be kept. */
@@ -221,8 +222,10 @@ export class Store {
     this.remove(name);
   }
 
-  /** Removes what killed processes were writing. */
-  #sweep(): void {
+  /** Removes what killed processes were writing; the first time that it is asked for in this process. */
+  sweep(): void {
+    if (this.#isSwept || !this.isWritable) return;
+    this.#isSwept = true;
     try {
       for (const name of readdirSync(join(this.folder, TEMPORARY_FOLDER))) {
         const [, namespace, pid] = TEMPORARY_NAME.exec(name) ?? [];

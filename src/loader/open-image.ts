@@ -18,7 +18,8 @@ const { uint64 } = koffi.decode;
  *
  * @param path - absolute; the file must be whole, and as it was made: the dynamic linker checks next to nothing
  * @param layout - of this very file
- * @throws LinkError when the dynamic linker refuses it, or an initialiser throws; it is closed then.
+ * @returns null also when the dynamic linker refuses it, as it does on a file system that is mounted `noexec`.
+ * @throws LinkError when an initialiser throws; it is closed then.
  */
 // biome-ignore format: parentheses, so that V8 compiles it now, and not while a load waits for it.
 export const openLinkedImage = (function openLinkedImage(
@@ -26,7 +27,12 @@ export const openLinkedImage = (function openLinkedImage(
   path: string,
   layout: ImageLayout,
 ): LoadedImage | null {
-  const handle = openObject(library, path);
+  let handle: bigint;
+  try {
+    handle = openObject(library, path);
+  } catch {
+    return null;
+  }
   try {
     // glibc's and musl's handle is the object's `struct link_map *`, which begins with where it is mapped.
     const base = BigInt(uint64(handle));

@@ -2,6 +2,7 @@
 
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { identityOf } from '../file-identity.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
 import type { Toolchain } from './discover.ts';
 
@@ -16,12 +17,21 @@ const BUILT = 'native-shims/build/fromsource-clang-driver';
 export function findResident(): Toolchain | null {
   const resident = process.env.FROMSOURCE_CLANG_DRIVER ?? fileURLToPath(new URL(BUILT, PACKAGE_ROOT));
   try {
-    const described = JSON.parse(readFileSync(`${resident}.json`, 'utf8'));
-    const { clang: path, version, target } = described as Record<string, string>;
-    if (path === undefined || version === undefined || target === undefined) return null;
-    accessSync(path, constants.X_OK);
-    return { kind: 'clang', path, version, major: Number.parseInt(version, 10), target, resident };
+    const description = `${resident}.json`;
+    const identity = identityOf(description);
+    if (last?.identity !== identity || last.toolchain.resident !== resident) {
+      const described = JSON.parse(readFileSync(description, 'utf8'));
+      const { clang: path, version, target } = described as Record<string, string>;
+      if (path === undefined || version === undefined || target === undefined) return null;
+      const major = Number.parseInt(version, 10);
+      last = { identity, toolchain: { kind: 'clang', path, version, major, target, resident } };
+    }
+    accessSync(last.toolchain.path, constants.X_OK);
+    return last.toolchain;
   } catch {
     return null;
   }
 }
+
+/** What was read last, and of which file. */
+let last: { readonly identity: string; readonly toolchain: Toolchain } | undefined;

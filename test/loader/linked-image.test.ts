@@ -186,13 +186,11 @@ describe('what can not be an image', () => {
     );
   });
 
-  test('a file that is not there, or is none, is a LinkError', async () => {
+  test('a file that is not there, or is none, is not opened', async () => {
     const { layout } = await keep(compile('clang-22', 'int f(void) { return 1; }'));
-    expect(() => openLinkedImage('lib', '/nonexistent/a.so', layout)).toThrow(
-      'lib: the dynamic linker refused the library: /nonexistent/a.so: cannot open shared object file',
-    );
+    expect(openLinkedImage('lib', '/nonexistent/a.so', layout)).toBeNull();
     const text = join(folder, 'text.so');
     writeFileSync(text, 'hello');
-    expect(() => openLinkedImage('lib', text, layout)).toThrow(LinkError);
+    expect(openLinkedImage('lib', text, layout)).toBeNull();
   });
 });
