@@ -174,6 +174,32 @@ export class NameConflictError extends SourceLibraryError {
   }
 }
 
+/**
+ * What is wrong with a sealed library. `unreadable`: the file is not there, or can't be read; `damaged`: it is not what was
+ * written, or was never one; `format`: another release of this package wrote it; `target`: it is for another system;
+ * `cpu`: it needs what this processor lacks; `unwritable`: it can't be written.
+ */
+export type SealedFault = 'unreadable' | 'damaged' | 'format' | 'target' | 'cpu' | 'unwritable';
+
+/** `ERR_SEALED`: a sealed library can't be used here, and nothing of it was loaded; or one can't be written. */
+export class SealedLibraryError extends SourceLibraryError {
+  override readonly name = 'SealedLibraryError';
+  readonly reason: SealedFault;
+  /** Where the reason is `cpu`, what the processor lacks, by the names of /proc/cpuinfo or of the compiler's macros. */
+  readonly missingFeatures: readonly string[];
+
+  constructor(
+    library: string,
+    message: string,
+    reason: SealedFault,
+    options: ErrorOptions & { readonly missingFeatures?: readonly string[] } = {},
+  ) {
+    super('ERR_SEALED', library, message, options);
+    this.reason = reason;
+    this.missingFeatures = options.missingFeatures ?? [];
+  }
+}
+
 /** `ERR_DISPOSED`: the library was disposed; its code is gone. */
 export class DisposedError extends SourceLibraryError {
   override readonly name = 'DisposedError';

@@ -9,7 +9,7 @@ export { cacheStats, clearCache, verifyCache } from './cache-control.ts';
 export type { Language } from './compile/compiler.ts';
 export type { IRFormat, IRSpec } from './compile-to-ir.ts';
 export { compileToIR } from './compile-to-ir.ts';
-export type { CompileFailure, CompileLimit, Diagnostic, Severity, SourceLocation } from './errors.ts';
+export type { CompileFailure, CompileLimit, Diagnostic, SealedFault, Severity, SourceLocation } from './errors.ts';
 export {
   BindingError,
   CompileError,
@@ -18,6 +18,7 @@ export {
   LinkError,
   NameConflictError,
   ReloadError,
+  SealedLibraryError,
   SourceLibraryError,
   SymbolNotFoundError,
   ToolchainError,
@@ -38,3 +39,6 @@ export type { SymbolInfo } from './loader/loader.ts';
 export type { LoaderReport } from './loader/select.ts';
 export type { CacheOptions, LoaderChoice, SourceLibraryOptions, SourceLibrarySpec } from './options.ts';
 export type { RegistryEntry } from './registry.ts';
+export type { SealedLibraryOptions, SealReport } from './sealed.ts';
+export { loadSealedLibrary, seal } from './sealed.ts';
+export type { SealedCpu, SealedTarget } from './sealed-file.ts';
