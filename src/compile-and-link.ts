@@ -7,7 +7,7 @@ import { type CacheReport, type Hit, lookUp, type Miss } from './cache/lookup.ts
 import type { CompileRequest } from './compile/compiler.ts';
 import { compile, startAhead } from './compile/queue.ts';
 import type { Live } from './generation.ts';
-import { keepCompiled } from './keep.ts';
+import { keepCompiled, notRepeatable } from './keep.ts';
 import { type Begun, linkEntry } from './link-entry.ts';
 import { selectLoader } from './loader/select.ts';
 import { languageOf } from './objects/read-objects.ts';
@@ -54,7 +54,7 @@ async function fresh({ spec, toolchain, request, cache, parts, entry, found }: M
   const image = await loader.link(link);
   let cached: CacheReport = cache.store === null ? cache.off : { status: 'miss', reason: reasonOf(entry) };
   const volatile = result.record?.volatile ?? [];
-  if (cache.store !== null && volatile.length > 0) cached = { status: 'off', reason: volatile.join('; ') };
+  if (cache.store !== null && volatile.length > 0) cached = { status: 'off', reason: notRepeatable(volatile) };
   const store = cache.store?.isWritable ? cache.store : null;
   if (store !== null && entry !== null && volatile.length === 0) {
     const wantsImage = spec.loader !== 'orc';

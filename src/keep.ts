@@ -85,12 +85,15 @@ export function keepCompiled(made: Made, onKept: (refused: string | null) => voi
   });
 }
 
+/** Why a compile can't be kept that another time would make something else. */
+export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
+
 /** Up to the first file of unknown content all at once: there is no later when the process exits. */
 async function keepObject(made: Made) {
   const { store, key, parts, toolchain, request, result, link, startedAt } = made;
   const name = toolchainName(toolchain);
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
-  if (record.volatile.length > 0) return { refused: record.volatile.join('; ') };
+  if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
   const tools = knownTools(store, name) ?? (await readTools(store, name, toolchain));
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
   const { object, diagnostics } = result;

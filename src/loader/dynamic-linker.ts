@@ -2,7 +2,7 @@
 
 import type { ExportedSymbol } from '../elf.ts';
 import { LinkError } from '../errors.ts';
-import { koffi } from './koffi.ts';
+import { koffi } from '../koffi.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
@@ -41,10 +41,9 @@ const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void 
  * @returns a handle for {@link closeObject}
  * @throws LinkError when the dynamic linker refuses it.
  */
-// biome-ignore format: V8 compiles a function in parentheses with its module, else at its first call, which waits 10 µs.
-export const openObject = (function openObject(library: string, file: string): bigint {
+export function openObject(library: string, file: string): bigint {
   return dlopen(file, RTLD_NOW) ?? openAgain(library, file);
-});
+}
 
 /** For the reason, which the dynamic linker forgets when koffi, by `dlsym`, declares the first `dlerror`. */
 function openAgain(library: string, file: string): bigint {

@@ -1,6 +1,6 @@
 /** Which C library this process runs on. */
 
-import { koffi } from './koffi.ts';
+import { koffi } from '../koffi.ts';
 
 /** The release of glibc, such as `2.36`; null on another C library. */
 export function glibcRelease(): string | null {

@@ -1,7 +1,7 @@
 /** Runs the initialisers of a shared object where they may throw, which within `dlopen` ends the process. */
 
+import { koffi } from '../koffi.ts';
 import type { Initialisers } from './image-layout.ts';
-import { koffi } from './koffi.ts';
 import { openShim, type ShimLibrary } from './shim.ts';
 
 /** The shim, or null where it can't be had: then nothing catches what an initialiser throws. */

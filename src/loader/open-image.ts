@@ -1,10 +1,10 @@
 /** Opens linked images: the short way of a library that was loaded before. Nothing here waits, or reads the file. */
 
 import { readExports } from '../elf.ts';
+import { koffi } from '../koffi.ts';
 import { addressesOf, addressIn, closeObject, openObject, tryLock } from './dynamic-linker.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { runInitialisers } from './initialisers.ts';
-import { koffi } from './koffi.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
 
 const { uint64 } = koffi.decode;
@@ -21,12 +21,7 @@ const { uint64 } = koffi.decode;
  * @returns null also when the dynamic linker refuses it, as it does on a file system that is mounted `noexec`.
  * @throws LinkError when an initialiser throws; it is closed then.
  */
-// biome-ignore format: parentheses, so that V8 compiles it now, and not while a load waits for it.
-export const openLinkedImage = (function openLinkedImage(
-  library: string,
-  path: string,
-  layout: ImageLayout,
-): LoadedImage | null {
+export function openLinkedImage(library: string, path: string, layout: ImageLayout): LoadedImage | null {
   let handle: bigint;
   try {
     handle = openObject(library, path);
@@ -46,10 +41,9 @@ export const openLinkedImage = (function openLinkedImage(
     closeObject(handle);
     throw error;
   }
-});
+}
 
-// biome-ignore format: as above, with what is called at once within it: a class would be compiled method by method.
-const imageOf = (function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLayout): LoadedImage {
+function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLayout): LoadedImage {
   let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   let isOpen = true;
 
@@ -63,7 +57,7 @@ const imageOf = (function imageOf(handle: bigint, base: bigint, { code, symbols:
       return symbols;
     },
 
-    find: (function find(this: LoadedImage, name: string): SymbolInfo | undefined {
+    find(name: string): SymbolInfo | undefined {
       if (code === null) return this.symbols.get(name);
       const address = addressIn(handle, name);
       if (address === null) return undefined;
@@ -71,7 +65,7 @@ const imageOf = (function imageOf(handle: bigint, base: bigint, { code, symbols:
       // Data, of which the size is asked; a dependency's, such as libm's `sin`; or what a resolver chose elsewhere.
       if (offset < code.from || offset >= code.to) return this.symbols.get(name);
       return { address, kind: 'function', size: 0 };
-    }),
+    },
 
     async dispose() {
       if (!isOpen) return;
@@ -79,4 +73,4 @@ const imageOf = (function imageOf(handle: bigint, base: bigint, { code, symbols:
       closeObject(handle);
     },
   };
-});
+}

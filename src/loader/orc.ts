@@ -1,7 +1,7 @@
 /** The loader over the ORC shim: koffi declarations of `native-shims/orc-loader/orc_loader.h`, and a Loader. */
 
+import { koffi } from '../koffi.ts';
 import { Turns } from '../turns.ts';
-import { koffi } from './koffi.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
 import { openShim, POINTER, type Pointer, type ShimLibrary } from './shim.ts';
 

@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { LinkError } from '../errors.ts';
+import { koffi } from '../koffi.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
 import { SETUP_COMMAND } from '../setup-command.ts';
-import { koffi } from './koffi.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */

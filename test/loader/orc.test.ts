@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LinkError } from '../../src/errors.ts';
-import { koffi } from '../../src/loader/koffi.ts';
+import { koffi } from '../../src/koffi.ts';
 import type { LoadedImage } from '../../src/loader/loader.ts';
 import { createOrcLoader, type OrcLoader } from '../../src/loader/orc.ts';
 import { type Compiler, compile, compileShared, runChild, shimIsBuilt, shimPath } from './fixtures/objects.ts';
@@ -660,7 +660,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
           const worker = new Worker(\`
             (async () => {
               const { createOrcLoader } = await import(\${JSON.stringify(${JSON.stringify('file://')} + process.cwd() + '/loader/orc.js')});
-              const { koffi } = await import(\${JSON.stringify('file://' + process.cwd() + '/loader/koffi.js')});
+              const { koffi } = await import(\${JSON.stringify('file://' + process.cwd() + '/koffi.js')});
               const { workerData, parentPort } = require('node:worker_threads');
               const loader = createOrcLoader();
               let sum = 0;

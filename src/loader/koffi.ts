@@ -1,3 +1,0 @@
-/** The loaders' koffi. */
-
-export { koffi } from '../koffi.ts';
