@@ -20,6 +20,9 @@ const SILENCE_MS = 1600;
 const FIRST_LOOK_MS = 2;
 const LONGEST_LOOK_MS = 50;
 
+/** Between putting a lock in the place of a dead holder's and the look whether it is still there. */
+const REPLACED_MS = 10;
+
 /** The right, or at least the freedom, to compile. */
 export interface Flight {
   /** Somebody else has ended meanwhile: the entry may be there now. Who has waited holds nothing. */
@@ -82,29 +85,31 @@ function untilAborted(done: Promise<void>, signal: AbortSignal | undefined): Pro
 /** What gives the lock back, where it could be made; or that somebody else has given it back. */
 async function takeLock(path: string, signal: AbortSignal | undefined): Promise<'given back' | (() => void)> {
   const content = `${pidNamespace()} ${process.pid} ${randomUUID()}`;
+  try {
+    writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
+    return keepLock(path, content);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return () => {};
+  }
   let pause = FIRST_LOOK_MS;
-  let seen: Look | null = null;
-  let seenAt = 0;
+  let [seen, seenAt] = ['', 0];
   for (;;) {
-    // Not made after a wait, but for one that was broken: with the entry there is nothing to make any more.
-    if (seen === null || isBroken(seen, seenAt)) {
-      try {
-        writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
-        return keepLock(path, content);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return () => {};
-      }
-    }
     const look = lookAt(path);
-    if (look === null) {
-      // Taken away from a dead holder by somebody who has not taken it yet.
-      if (seen !== null && isBroken(seen, seenAt)) continue;
-      // The entry is there, or can't be made or kept, and then all of those who wait go on at once.
-      return 'given back';
+    // The entry is there, or can't be made or kept, and then all of those who wait go on at once.
+    if (look === null) return 'given back';
+    if (look.content === content) return keepLock(path, content);
+    if (look.state !== seen) [seen, seenAt] = [look.state, performance.now()];
+    if (look.isDead || performance.now() - seenAt > SILENCE_MS) {
+      // A folder that can't be written to.
+      if (!replaceLock(path, look.content, content)) return () => {};
+      pause = REPLACED_MS;
     }
-    if (look.state !== seen?.state) [seen, seenAt] = [look, performance.now()];
-    if (isBroken(look, seenAt)) breakLock(path, look.content);
-    else await wait(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    try {
+      await wait(pause, undefined, { signal });
+    } catch (error) {
+      removeIf(path, content);
+      throw signal?.reason ?? error;
+    }
     pause = Math.min(pause * 1.5, LONGEST_LOOK_MS);
   }
 }
@@ -159,16 +164,21 @@ function removeIf(path: string, content: string): void {
 }
 
 /**
- * Takes a dead holder's lock away. Of several that try only one has the name: who finds that it took a living one, which
- * came in between, has cost a second compile, and no more.
+ * Puts our lock in the place of a dead holder's, without a moment in which there is none: that would mean that the
+ * entry is there. Of several that do so the last has it, and each finds that out by another look. Who finds that it
+ * replaced a living one's, which came in between, has cost a second compile, and no more.
+ *
+ * @returns false when it can't be done
  */
-function breakLock(path: string, content: string): void {
-  const taken = join(dirname(path), TEMPORARY_FOLDER, temporaryName());
+function replaceLock(path: string, theirs: string, content: string): boolean {
+  const ours = join(dirname(path), TEMPORARY_FOLDER, temporaryName());
   try {
-    if (readFileSync(path, 'utf8') !== content) return;
-    renameSync(path, taken);
-    unlinkSync(taken);
+    writeFileSync(ours, content, { flag: 'wx', mode: 0o600 });
+    if (lookAt(path)?.content === theirs) renameSync(ours, path);
+    else unlinkSync(ours);
+    return true;
   } catch {
-    // Somebody else was first.
+    removeIf(ours, content);
+    return false;
   }
 }
