@@ -1,6 +1,6 @@
 /** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
 
-import { closeSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
 import { identityFrom, isSettled } from '../file-identity.ts';
@@ -94,7 +94,7 @@ export function checkVariant(variant: Variant, now: number): Check {
 function checkFiles(files: readonly InputFile[], now: number): readonly InputFile[] | string {
   let renewed: InputFile[] | undefined;
   for (const [index, file] of files.entries()) {
-    const found = statSync(file.path, { bigint: true, throwIfNoEntry: false });
+    const found = statOf(file.path);
     if (found === undefined) return `${file.path} is gone`;
     const identity = identityFrom(found);
     if (identity === file.identity) continue;
@@ -107,9 +107,9 @@ function checkFiles(files: readonly InputFile[], now: number): readonly InputFil
 }
 
 function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly AbsentPaths[] | string {
-  let renewed: AbsentPaths[] | undefined;
+  let renewed: AbsentPaths[][] | undefined;
   for (const [index, group] of groups.entries()) {
-    const found = statSync(group.folder, { bigint: true, throwIfNoEntry: false });
+    const found = statOf(group.folder);
     // What is not there has nothing in it.
     if (found === undefined) continue;
     const identity = identityFrom(found);
@@ -118,13 +118,33 @@ function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly Abse
       if (exists(join(group.folder, name))) return `${join(group.folder, name)} appeared`;
     }
     if (group.identity === null || !isSettled(found, now)) continue;
-    renewed ??= [...groups];
-    renewed[index] = { ...group, identity };
+    // Folders in between may have come to be: what is added to them does not change this one.
+    const paths = group.names.map((name) => join(group.folder, name));
+    const regrouped = groupAbsent(paths, now);
+    if (typeof regrouped === 'string') return regrouped;
+    renewed ??= groups.map((each) => [each]);
+    renewed[index] = [...regrouped];
   }
-  return renewed ?? groups;
+  return renewed?.flat() ?? groups;
 }
 
-const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+/** Undefined also where a file stands for a folder, links lead in a circle, or a folder can't be searched. */
+function statOf(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** What can't be looked at may be there. */
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return !['ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '');
+  }
+}
 
 /**
  * The paths by the nearest folder that exists: one look at the folder answers for all of them, where C++ has thousands.
@@ -148,7 +168,7 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
   }
   return [...folders].map(([key, { names, hasLink }]) => {
     const folder = key.split('\0')[0] as string;
-    const found = statSync(folder, { bigint: true, throwIfNoEntry: false });
+    const found = statOf(folder);
     const tells = found !== undefined && !hasLink && isSettled(found, now);
     // An empty identity is no folder's: the next check looks, and may renew it.
     return { folder, names: names.sort(), identity: tells ? identityFrom(found) : hasLink ? null : '' };
@@ -156,7 +176,11 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
 }
 
 function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  } catch {
+    return false;
+  }
 }
 
 const CHUNK_BYTES = 2 ** 18;
@@ -165,7 +189,9 @@ const CHUNK_BYTES = 2 ** 18;
 export function digestOfFile(path: string): string | null {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, 'r');
+    // A pipe would be waited for, and a device may have no end.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(descriptor).isFile()) return null;
     const hash = startSha256();
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let count = readSync(descriptor, chunk); count > 0; count = readSync(descriptor, chunk)) {
