@@ -1,7 +1,6 @@
 /** What LLVM IR says of the processors that its functions are for. */
 
 import type { CompileInput, CompileRequest } from './compile/compiler.ts';
-import { compile } from './compile/queue.ts';
 import { type TargetFeatures, targetFeatures } from './compile/target-features.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 
@@ -17,6 +16,7 @@ export async function featuresOfIR(
 
 /** Bitcode as text; unoptimised, since nothing is to be made of it. */
 async function textOf(toolchain: Toolchain, request: CompileRequest, input: CompileInput & { readonly kind: 'ir' }) {
+  const { compile } = await import('./compile/queue.ts');
   const plain = { ...request, input: { ...input, passes: null }, flags: ['-O0'], output: 'ir' as const };
   return Buffer.from((await compile(toolchain, plain)).object).toString('utf8');
 }

@@ -9,6 +9,7 @@ import { checkRelocatable, checkSharedObject } from './elf.ts';
 import { LinkError, type SealedFault, SealedLibraryError } from './errors.ts';
 import type { Build } from './generation.ts';
 import { SourceLibrary } from './library.ts';
+import { closeObject, openObject } from './loader/dynamic-linker.ts';
 import { glibcRelease } from './loader/glibc.ts';
 import type { LoadedImage } from './loader/loader.ts';
 import { openLinkedImage } from './loader/open-image.ts';
@@ -158,7 +159,10 @@ async function openImage({ image, manifest }: Sealed, library: string, signal?: 
   });
   // The last chance: initialisers run next.
   signal?.throwIfAborted();
-  const opened = openLinkedImage(library, join(folder.path, 'library.so'), manifest.image.layout);
-  if (opened === null) throw new LinkError(library, `${library}: its linked image is open already`, []);
-  return opened;
+  const path = join(folder.path, 'library.so');
+  const opened = openLinkedImage(library, path, manifest.image.layout);
+  if (opened !== null) return opened;
+  // Nobody else has it open: the dynamic linker refused it, and says why when it is asked again.
+  closeObject(openObject(library, path));
+  throw new LinkError(library, `${library}: its linked image can't be opened`, []);
 }

@@ -6,11 +6,9 @@ import { openCache } from './cache/open.ts';
 import type { CompileInput, CompileRequest } from './compile/compiler.ts';
 import { readFlags } from './compile/flags.ts';
 import { asksForNative } from './compile/key-command.ts';
-import { compile } from './compile/queue.ts';
 import { targetFeatures } from './compile/target-features.ts';
 import { type Diagnostic, ToolchainError } from './errors.ts';
 import { featuresOfIR } from './ir-features.ts';
-import { keepCompiled } from './keep.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { languageOf } from './objects/read-objects.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
@@ -69,6 +67,7 @@ async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolch
     if (object !== null) return { object, diagnostics, read };
   }
   const startedAt = Date.now();
+  const { compile } = await import('./compile/queue.ts');
   const result = await compile(toolchain, request);
   const { object, diagnostics, dependencies } = result;
   const { recordOneShot } = await import('./compile/one-shot-record.ts');
@@ -77,6 +76,7 @@ async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolch
     const language = request.input.kind === 'ir' ? languageOf([object]) : spec.language;
     const link = { library, object, language, compilerPath: toolchain.path };
     const made = { store, key: entry.key, parts, toolchain, request, result: { ...result, record }, link };
+    const { keepCompiled } = await import('./keep.ts');
     keepCompiled({ ...made, startedAt, wantsImage: false }, () => {});
   }
   return { object, diagnostics, read: record.read };

@@ -5,7 +5,6 @@ import { hostCpu, levelOf } from './cpu.ts';
 import { readExports } from './elf.ts';
 import type { Diagnostic } from './errors.ts';
 import type { LibraryInput, ObjectsInput } from './inputs.ts';
-import { makeLinkedImage } from './loader/linked-image.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
@@ -41,6 +40,8 @@ export async function writeSealed(spec: ResolvedSpec, input: LibraryInput, path:
   const { object, diagnostics, features, ...facts } = made;
   const link = { library: name, object, language: made.language, compilerPath: toolchain.path, signal };
   await assertLinks(link, facts.compiler?.kind ?? 'clang');
+  // What loads import when they need it is imported so here too: else the bundler cuts it up, and each piece costs them.
+  const { makeLinkedImage } = await import('./loader/linked-image.ts');
   const { bytes: image, layout } = await makeLinkedImage(link);
   const needs = readVersionNeeds(image);
   const manifest: SealedManifest = {
