@@ -100,6 +100,12 @@ describe('a sealed library', () => {
     expect((await load(path)).func('const char *where()')()).toBe('own.h');
   });
 
+  test('the same source gives the same file', async () => {
+    const spec = { ...add, language: 'c++' as const, source: '#include <string>\nstd::string text("a");' };
+    const [one, other] = [await sealed(spec), await sealed(spec)];
+    expect(readFileSync(one).equals(readFileSync(other))).toBe(true);
+  });
+
   test('what the cache has is sealed without a compile', async () => {
     const dir = fresh('cache');
     const spec = { ...add, cache: { dir } };
