@@ -3,12 +3,11 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';
-import { publish, publishImage } from './cache/publish.ts';
+import { publish } from './cache/publish.ts';
 import { allWritten, finishAtExit, type Store } from './cache/store.ts';
 import { knownTools, learnTools } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
-import { noCompile } from './compile/turns.ts';
-import { LinkError } from './errors.ts';
+import { keepImage, makeImages } from './images.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import { type Toolchain, toolchainName } from './toolchain/discover.ts';
 import { absentGccFolders } from './toolchain/gcc-installations.ts';
@@ -60,6 +59,7 @@ export async function allKept(): Promise<void> {
   do {
     for (const start of waiting) start();
     await Promise.all(underWay);
+    await makeImages();
     await allWritten();
   } while (waiting.size + underWay.size > 0);
 }
@@ -81,7 +81,7 @@ export function keepCompiled(made: Made, onKept: (refused: string | null) => voi
     }
     if (id === null) return;
     if (made.wantsImage) keepImage(made.store, made.key, id, made.link);
-    await evict(made.store, made.key, made.result.object.byteLength);
+    await evict(made.store, made.key);
   });
 }
 
@@ -111,24 +111,4 @@ async function recordLater(toolchain: Toolchain, request: CompileRequest, result
 async function readTools(store: Store, name: string, toolchain: Toolchain) {
   const { toolFiles } = await import('./toolchain/tool-files.ts');
   return learnTools(store, name, await toolFiles(toolchain));
-}
-
-/** One at a time, and none while something is compiled: a program that loads fifty libraries has its processors for that. */
-let images: Promise<unknown> = Promise.resolve();
-
-/** Links the object into a shared object that the next load opens. */
-export function keepImage(store: Store, key: string, id: string, { signal, ...link }: LinkRequest): void {
-  if (!store.isWritable) return;
-  later(() => {
-    images = images.then(async () => {
-      const { makeLinkedImage } = await import('./loader/linked-image.ts');
-      await noCompile();
-      const made = await makeLinkedImage(link).catch((error: unknown) => {
-        if (error instanceof LinkError) return { refused: error.message };
-        throw error;
-      });
-      await publishImage(store, key, id, made);
-    });
-    return images;
-  });
 }

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { HIT, type Hit } from './cache/lookup.ts';
 import type { OpenedCache } from './cache/open.ts';
 import type { Live } from './generation.ts';
-import { keepImage } from './keep.ts';
+import { keepImage } from './images.ts';
 import { selectLoader } from './loader/select.ts';
 import type { ResolvedSpec } from './options.ts';
 import type { Toolchain } from './toolchain/discover.ts';

@@ -1,6 +1,7 @@
 /** Runs one compiler or linker to its end within bounds, and leaves nothing of it behind, not even when Node is killed. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { CompileLimits } from './compile/compiler.ts';
 import type { CompileLimit } from './errors.ts';
@@ -17,6 +18,8 @@ export interface ProcessRequest {
   readonly descriptors: readonly number[];
   readonly limits: CompileLimits;
   readonly signal: AbortSignal | undefined;
+  /** As `os.setPriority` takes it. Default 0. */
+  readonly priority?: number;
 }
 
 /** How a compiler ended and what it wrote. */
@@ -93,6 +96,13 @@ export function runProcess(request: ProcessRequest): Promise<ProcessOutcome> {
       // A process group of its own, so that gcc's cc1 and as end with it.
       detached: true,
     });
+    if (request.priority && child.pid !== undefined) {
+      try {
+        setPriority(child.pid, request.priority);
+      } catch {
+        // It has ended.
+      }
+    }
 
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];

@@ -18,11 +18,6 @@ export class Turns {
     return new Queue({ concurrency: this.#places });
   }
 
-  /** Resolves when no task runs or waits. */
-  async idle(): Promise<void> {
-    await (await this.#queue)?.onIdle();
-  }
-
   /**
    * Runs the task when it is its turn. Rejects with the signal's reason when that aborts before; a task that runs must
    * heed the signal itself.

@@ -14,8 +14,13 @@
 
 import { sha256 } from '../sha256.ts';
 
-/** Raised with every change of the format, or of what any file of it holds: other versions are no files of ours. */
+/**
+ * Raised with every change of the format of the cache, or of what its files hold: other versions are no files of ours.
+ */
 export const FORMAT_VERSION = 1;
+
+/** The same for sealed libraries, which live longer. */
+const SEALED_VERSION = 1;
 
 const MAGIC = Buffer.from('FROMSRC\0', 'latin1');
 const DIGEST_START = 8;
@@ -28,6 +33,8 @@ const KINDS = { manifest: 1, object: 2, sealed: 3, memo: 4 } as const;
 
 /** What a file holds. */
 export type FrameKind = keyof typeof KINDS;
+
+const versionOf = (kind: FrameKind): number => (kind === 'sealed' ? SEALED_VERSION : FORMAT_VERSION);
 
 /** A file that is what it claims to be. */
 export interface Frame {
@@ -44,7 +51,7 @@ export function encodeFrame(kind: FrameKind, key: string, json: unknown, bytes: 
   const text = Buffer.from(JSON.stringify(json), 'utf8');
   const header = Buffer.alloc(HEADER_BYTES);
   MAGIC.copy(header, 0);
-  header.writeUInt32LE(FORMAT_VERSION, 40);
+  header.writeUInt32LE(versionOf(kind), 40);
   header.writeUInt32LE(KINDS[kind], 44);
   header.writeBigUInt64LE(BigInt(text.length), 48);
   header.writeBigUInt64LE(BigInt(bytes.byteLength), 56);
@@ -62,8 +69,8 @@ export function decodeFrame(kind: FrameKind, key: string | null, file: Buffer): 
   if (file.length < HEADER_BYTES) return file.length === 0 ? 'it is empty' : 'it is cut';
   if (!file.subarray(0, DIGEST_START).equals(MAGIC)) return 'it is no file of fromsource';
   const version = file.readUInt32LE(40);
-  if (version !== FORMAT_VERSION) return `it has format ${version}, not ${FORMAT_VERSION}`;
   if (file.readUInt32LE(44) !== KINDS[kind]) return 'it is of another kind';
+  if (version !== versionOf(kind)) return `it has format ${version}, not ${versionOf(kind)}`;
   const [textLength, bytesLength] = [file.readBigUInt64LE(48), file.readBigUInt64LE(56)];
   if (textLength > MAX_JSON_BYTES || BigInt(HEADER_BYTES) + textLength + bytesLength !== BigInt(file.length)) {
     return 'its length is not what it says';

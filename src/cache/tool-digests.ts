@@ -21,7 +21,7 @@ const known = new Map<string, Known>();
  *
  * @param toolchain - what tells toolchains apart
  */
-export function knownTools(store: Store, toolchain: string): readonly InputFile[] | null {
+export function knownTools(store: Store, toolchain: string): Known | null {
   let tools = known.get(toolchain);
   if (tools === undefined) {
     const key = memoOf(toolchain);
@@ -34,12 +34,20 @@ export function knownTools(store: Store, toolchain: string): readonly InputFile[
   return tools;
 }
 
+/** Whoever asks while the files are being read waits for that reading. */
+const learning = new Map<string, Promise<Known | null>>();
+
 /** Reads the files; null when one can't be, or changes meanwhile, or was changed so lately that this can't be told. */
-export async function learnTools(
-  store: Store,
-  toolchain: string,
-  paths: readonly string[],
-): Promise<readonly InputFile[] | null> {
+export function learnTools(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
+  let reading = learning.get(toolchain);
+  if (reading === undefined) {
+    reading = readTools(store, toolchain, paths).finally(() => learning.delete(toolchain));
+    learning.set(toolchain, reading);
+  }
+  return reading;
+}
+
+async function readTools(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
   const tools: InputFile[] = [];
   for (const path of paths) {
     const found = statSync(path, { bigint: true, throwIfNoEntry: false });

@@ -16,6 +16,8 @@ export interface LinkRequest {
   readonly language: 'c' | 'c++';
   /** The compiler driver that links for the shared-object loader. */
   readonly compilerPath: string;
+  /** Of the linker's process, if one is needed, as `os.setPriority` takes it. Default 0. */
+  readonly priority?: number;
   /** Called off before the initialisers run, none of them does. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -12,6 +12,7 @@ export interface LinkerRequest {
   readonly library: string;
   /** The compiler driver. */
   readonly compilerPath: string;
+  readonly priority?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -22,7 +23,7 @@ export interface LinkerRequest {
  * @throws LinkError, or the signal's reason.
  */
 export async function runLinker(
-  { library, compilerPath, signal }: LinkerRequest,
+  { library, compilerPath, priority = 0, signal }: LinkerRequest,
   folder: string,
   args: readonly string[],
   explain: (complaint: string) => LinkError | null,
@@ -34,6 +35,7 @@ export async function runLinker(
     input: null,
     descriptors: [],
     limits: LINK_LIMITS,
+    priority,
     signal,
   }).catch((error: Error) => {
     throw signal?.aborted
