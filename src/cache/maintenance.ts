@@ -2,14 +2,25 @@
 
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { decodeFrame, type FrameKind } from './frame.ts';
-import { digestOfFile, type Manifest } from './manifest.ts';
-import { ENTRY_NAME, imageName, manifestName, objectKey, objectName } from './names.ts';
+import { digestOfFile, type Manifest, type Variant } from './manifest.ts';
+import { ENTRY_NAME, imageName, manifestName, objectKey } from './names.ts';
 import type { Store } from './store.ts';
+
+/** One file, as the folder's listing has it. */
+interface ListedFile {
+  readonly name: string;
+  readonly kind: string;
+  readonly bytes: number;
+  /** Milliseconds since the epoch. */
+  readonly writtenAt: number;
+  /** A folder, link or pipe by the name of one of ours is none. */
+  readonly isRegular: boolean;
+}
 
 /** All files of one key. */
 interface Entry {
   readonly key: string;
-  readonly files: { readonly name: string; readonly kind: string; readonly bytes: number }[];
+  readonly files: ListedFile[];
   /** Milliseconds since the epoch: of the manifest, else of the newest file. */
   usedAt: number;
   hasManifest: boolean;
@@ -18,7 +29,10 @@ interface Entry {
 const bytesOf = (entries: readonly Entry[]): number =>
   entries.reduce((sum, { files }) => files.reduce((inner, { bytes }) => inner + bytes, sum), 0);
 
-/** A lock that nobody can hold any more: its holder beats every half second. */
+/**
+ * What nobody can be at work on any more: the holder of a lock beats every half second, and what is published is named by
+ * its manifest at once, an image within 50 ms.
+ */
 const STALE_MS = 60_000;
 
 async function listEntries(store: Store): Promise<Entry[]> {
@@ -34,7 +48,7 @@ async function listEntries(store: Store): Promise<Entry[]> {
     }
     const entry = entries.get(key) ?? { key, files: [], usedAt: 0, hasManifest: false };
     entries.set(key, entry);
-    entry.files.push({ name, kind, bytes: found.size });
+    entry.files.push({ name, kind, bytes: found.size, writtenAt: found.mtimeMs, isRegular: found.isFile() });
     if (kind === 'manifest') [entry.usedAt, entry.hasManifest] = [found.mtimeMs, true];
     else if (!entry.hasManifest) entry.usedAt = Math.max(entry.usedAt, found.mtimeMs);
   }
@@ -47,8 +61,8 @@ function removeEntry(store: Store, { files }: Entry): void {
   for (const { name } of [...files].sort((a, b) => last(a.kind) - last(b.kind))) store.remove(name);
 }
 
-/** What a store held when it was last counted, and what this process has added since. */
-const counts = new WeakMap<Store, { counted: number; added: number; puts: number }>();
+/** What a store held when it was last counted, and what this process had written by then. */
+const counts = new WeakMap<Store, { counted: number; writtenBefore: number; puts: number }>();
 
 /** Other processes add too: after so many of our own additions the files are counted anew. */
 const RECOUNT_AFTER = 50;
@@ -57,17 +71,17 @@ const RECOUNT_AFTER = 50;
  * Brings the store below its bound, if it may be above it: the entries go that were used longest ago. Code of theirs that
  * is live in some process stays so, because a file lives until it is closed.
  *
- * @param added - bytes that were just kept
  * @param spared - the key that is not removed
  */
-export async function evict(store: Store, spared: string, added: number): Promise<void> {
+export async function evict(store: Store, spared: string): Promise<void> {
   const { maxBytes } = store.place;
   const count = counts.get(store);
   if (count !== undefined) {
-    count.added += added;
     count.puts += 1;
-    if (count.counted + count.added <= maxBytes && count.puts < RECOUNT_AFTER) return;
+    const added = store.bytesWritten - count.writtenBefore;
+    if (count.counted + added <= maxBytes && count.puts < RECOUNT_AFTER) return;
   }
+  const writtenBefore = store.bytesWritten;
   const entries = await listEntries(store).catch(() => []);
   let total = bytesOf(entries);
   for (const entry of entries.sort((a, b) => a.usedAt - b.usedAt)) {
@@ -76,7 +90,7 @@ export async function evict(store: Store, spared: string, added: number): Promis
     removeEntry(store, entry);
     total -= bytesOf([entry]);
   }
-  counts.set(store, { counted: total, added: 0, puts: 0 });
+  counts.set(store, { counted: total, writtenBefore, puts: 0 });
 }
 
 /** What a cache holds. */
@@ -121,32 +135,59 @@ export interface CacheVerification {
 export async function verify(store: Store): Promise<CacheVerification> {
   const damaged: { file: string; reason: string }[] = [];
   let checked = 0;
-  const condemn = (name: string, reason: string): void => {
-    damaged.push({ file: store.path(name), reason });
-    store.remove(name);
-  };
   for (const { key, files } of await listEntries(store)) {
-    const manifestBytes = await readFile(store.path(manifestName(key))).catch(() => null);
-    const manifest = manifestBytes === null ? null : decodeFrame('manifest', key, manifestBytes);
-    const { variants } =
-      manifest === null || typeof manifest === 'string' ? { variants: [] } : (manifest.json as Manifest);
-    for (const { name, kind } of files) {
+    const { variants } = await peekAtManifest(store, key, files);
+    for (const file of files) {
+      const found = await examine(store, key, variants, file);
+      if (found === 'gone') continue;
       checked += 1;
-      if (kind === 'so') {
-        const digest = variants.find(({ id }) => imageName(key, id) === name)?.image?.digest;
-        if (digest === undefined) condemn(name, 'no entry names it');
-        else if (digestOfFile(store.path(name)) !== digest) condemn(name, 'its digest is wrong');
-        continue;
-      }
-      const bytes = await readFile(store.path(name)).catch(() => null);
-      const id = kind === 'object' ? (name.split(/[-.]/)[1] ?? '') : '';
-      const answersTo = kind === 'object' ? objectKey(key, id) : key;
-      const frame = bytes === null ? 'it can not be read' : decodeFrame(kind as FrameKind, answersTo, bytes);
-      if (typeof frame === 'string') condemn(name, frame);
-      else if (kind === 'object' && !variants.some((variant) => objectName(key, variant.id) === name)) {
-        condemn(name, 'no entry names it');
-      }
+      if (found === null) continue;
+      damaged.push({ file: store.path(file.name), reason: found.reason });
+      store.remove(file.name);
     }
   }
   return { dir: store.place.folder, checked, damaged };
+}
+
+/** The manifest as it is now, or an empty one; what is wrong with it is found out in its turn. */
+async function peekAtManifest(store: Store, key: string, files: readonly ListedFile[]): Promise<Manifest> {
+  // One that is renamed to just now may not be listed.
+  const canRead = files.find(({ kind }) => kind === 'manifest')?.isRegular ?? true;
+  const bytes = canRead ? await readFile(store.path(manifestName(key))).catch(() => null) : null;
+  const frame = bytes === null ? '' : decodeFrame('manifest', key, bytes);
+  return typeof frame === 'string' ? { variants: [] } : (frame.json as Manifest);
+}
+
+/** Null for a file that is what it should be; `'gone'` for one that was removed since it was listed. */
+async function examine(
+  store: Store,
+  key: string,
+  variants: readonly Variant[],
+  { name, kind, writtenAt, isRegular }: ListedFile,
+): Promise<{ readonly reason: string } | 'gone' | null> {
+  if (!isRegular) return { reason: 'it is not a regular file' };
+  const isYoung = Date.now() - writtenAt < STALE_MS;
+  // Somebody may be about to name it.
+  const orphan = isYoung ? null : { reason: 'no entry names it' };
+  if (kind === 'so') {
+    const digest = variants.find(({ id }) => imageName(key, id) === name)?.image?.digest;
+    if (digest === undefined) return orphan;
+    const found = digestOfFile(store.path(name));
+    if (found === digest) return null;
+    return found === null && !(await isThere(store, name)) ? 'gone' : { reason: 'its digest is wrong' };
+  }
+  const bytes = await readFile(store.path(name)).catch(() => null);
+  if (bytes === null) return (await isThere(store, name)) ? { reason: 'it can not be read' } : 'gone';
+  const id = kind === 'object' ? (name.split(/[-.]/)[1] ?? '') : '';
+  const answersTo = kind === 'object' ? objectKey(key, id) : key;
+  const frame = decodeFrame(kind as FrameKind, answersTo, bytes);
+  if (typeof frame === 'string') return { reason: frame };
+  return kind === 'object' && !variants.some((variant) => variant.id === id) ? orphan : null;
+}
+
+async function isThere(store: Store, name: string): Promise<boolean> {
+  return await lstat(store.path(name)).then(
+    () => true,
+    () => false,
+  );
 }

@@ -6,6 +6,7 @@ import { sha256 } from '../sha256.ts';
 import { encodeFrame } from './frame.ts';
 import { type KeyParts, outlineOf } from './key.ts';
 import { isTelling, lastCompile, readManifest } from './lookup.ts';
+import { evict } from './maintenance.ts';
 import { groupAbsent, type ImageRecord, type InputFile, MAX_VARIANTS, type Variant, variantId } from './manifest.ts';
 import { imageName, manifestFile, memoFile, objectKey, objectName } from './names.ts';
 import type { Store } from './store.ts';
@@ -95,7 +96,8 @@ export async function publishImage(
     ...variant,
     image: { digest, identity, layout },
   }));
-  if (!isKept) store.remove(name);
+  if (isKept) await evict(store, key);
+  else store.remove(name);
 }
 
 const IMAGE_WAIT_MS = 50;

@@ -18,10 +18,12 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   statSync,
   unlinkSync,
   utimesSync,
@@ -99,6 +101,8 @@ export class Store {
   readonly folder: string;
   /** Why the cache is not to be used; null when it may be. */
   readonly fault: string | null;
+  /** Bytes that this process has kept here, those too that were replaced since. */
+  bytesWritten = 0;
   #isSwept = false;
 
   constructor(place: CachePlace) {
@@ -175,6 +179,7 @@ export class Store {
       finishAtExit();
       for (const { descriptor } of written) await fsyncAsync(descriptor);
       nameFiles(written);
+      for (const { parts } of files) for (const { byteLength } of parts) this.bytesWritten += byteLength;
       return true;
     } catch (error) {
       for (const { temporary } of written) this.#unlink(temporary);
@@ -241,7 +246,9 @@ export class Store {
 
   #unlink(path: string): void {
     try {
-      unlinkSync(path);
+      // In the place of a file a folder would stay for good; only an empty one is sure to be nobody's.
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmdirSync(path);
+      else unlinkSync(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#report('write', error);
     }
