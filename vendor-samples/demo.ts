@@ -2,16 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { libraries, SourceLibraryError } from 'fromsource';
+import { cacheStats, LibraryRegistry, libraries, SourceLibraryError } from 'fromsource';
 import { tellHash } from './demo/hash.ts';
 import { tellLand } from './demo/land.ts';
-import { availableSamples, type Loaded, loadAll } from './demo/load.ts';
+import { availableSamples, isCached, type LoadedSamples, loadAll, type Pass } from './demo/load.ts';
 import { tellMovement } from './demo/movement.ts';
 import { makeHills, tellPicture } from './demo/picture.ts';
-import { formatCount, formatMs, formatTable, paint, print } from './demo/screen.ts';
+import { formatCount, formatMs, formatTable, paint, print, showWhile } from './demo/screen.ts';
 import { root, type SampleName } from './samples.ts';
-
-type LoadedSamples = ReadonlyMap<SampleName, Loaded>;
 
 function tellStories(loaded: LoadedSamples): void {
   const library = (name: SampleName) => loaded.get(name)?.library;
@@ -23,39 +21,71 @@ function tellStories(loaded: LoadedSamples): void {
   if (xxhash) tellHash(xxhash);
 }
 
-function printTable(first: LoadedSamples, again: LoadedSamples | undefined): void {
-  const cells = ({ library, firstCall }: Loaded) => [
-    formatMs(library.timings.compile),
-    formatMs(library.timings.link),
-    formatMs(firstCall),
-  ];
+/** On the left what the stories were told with; on the right what had to be compiled for that, once more. */
+function printTable(first: LoadedSamples, again: LoadedSamples): void {
+  const right = (cells: readonly string[]) => (again.size > 0 ? ['│', ...cells] : []);
   const rows = [...first.values()].map((one) => {
-    const other = again?.get(one.name);
-    return [one.name, formatCount(one.lines), ...cells(one), ...(other ? ['│', ...cells(other)] : [])];
+    const { compile, link } = one.library.timings;
+    const other = again.get(one.name);
+    return [
+      one.name,
+      formatCount(one.lines),
+      `${isCached(one) ? 'cached, ' : ''}${formatMs(compile)}`,
+      formatMs(link),
+      formatMs(one.firstCall),
+      ...right(other ? [formatMs(other.library.timings.total), formatMs(other.firstCall)] : ['', '']),
+    ];
   });
-  const names = ['compile', 'link', 'first call'];
-  const head = ['library', 'lines', ...names, ...(again ? ['│', 'compile', 'cc + dlopen', 'first call'] : [])];
+  const head = ['library', 'lines', 'compile', 'link', 'first call', ...right(['load', 'first call'])];
   const [title = '', ...lines] = formatTable([head, ...rows]);
-  if (again) {
-    const left = title.indexOf('│');
-    print(
-      paint('dim', `${' '.repeat(26)}in memory, by JITLink`.padEnd(left)) + paint('dim', '│ through a shared object'),
-    );
-  }
+  if (again.size > 0) print(paint('dim', `${' '.repeat(title.indexOf('│'))}│ once more, from the cache`));
   print(paint('bold', title));
   for (const line of lines) print(line);
+  // Else the columns would seem to compare two ways of calling.
+  if (again.size > 0)
+    print(paint('dim', 'First calls on the right come second: JavaScript and call types are warm by then.'));
+  print();
 }
 
-function printSummary(first: LoadedSamples, again: LoadedSamples | undefined): void {
-  const linked = (loaded: LoadedSamples) =>
-    [...loaded.values()].reduce((sum, { library }) => sum + library.timings.link, 0);
-  const lines = [...first.values()].reduce((sum, one) => sum + one.lines, 0);
-  // Else the columns would seem to compare two loaders.
-  if (again) print(paint('dim', 'First calls on the right come second: JavaScript and call types are warm by then.'));
-  print();
-  print(`${formatCount(lines)} lines of C are live in this process.`);
-  if (again)
-    print(`Linking them took ${formatMs(linked(first))} in memory, ${formatMs(linked(again))} through cc and dlopen.`);
+/** The cache's folder, and the milliseconds until it had everything. */
+interface Kept {
+  readonly dir: string;
+  readonly took: number;
+}
+
+function printSummary(first: Pass, again: Pass, kept: Kept | undefined): void {
+  const all = [...first.loaded.values()];
+  const compiled = all.filter((one) => !isCached(one));
+  const lost = compiled.filter(({ name }) => !again.loaded.has(name));
+  print(`${formatCount(all.reduce((sum, one) => sum + one.lines, 0))} lines of C are live in this process.`);
+
+  if (compiled.length === 0) {
+    print(`They were loaded in ${formatMs(first.took)}, from the cache: an earlier run compiled them.`);
+  } else if (kept !== undefined && lost.length === 0) {
+    const which = compiled.length === all.length ? 'them' : `the ${compiled.length} that were missing`;
+    const times = `${formatCount(first.took / again.took)} times as fast`;
+    print(
+      `Compiling and linking ${which} took ${formatMs(first.took)}, from the cache ${formatMs(again.took)}: ${times}.`,
+    );
+    print(`Keeping them took ${formatMs(kept.took)} more, in the background. The next run compiles nothing.`);
+  }
+  if (kept !== undefined) print(`The cache is in ${kept.dir}; \`clearCache()\` empties it.`);
+
+  const [unkept] = lost;
+  if (unkept !== undefined) {
+    const { status, reason } = unkept.library.cache;
+    const names = lost.length === all.length ? 'them' : lost.map(({ name }) => name).join(', ');
+    print(`The cache did not keep ${names}: ${status === 'off' ? reason : 'it could not be written'}.`);
+  }
+  const [report] = compiled.map(({ library }) => library.loader);
+  if (report?.kind === 'shared-object') print(`What was compiled was linked by cc and dlopen: ${report.reason}.`);
+}
+
+/** Waits until the next load finds everything in the cache, which no program has to. */
+async function waitForCache(): Promise<Kept> {
+  const started = performance.now();
+  const { dir } = await showWhile('  keeping what was compiled, and linked images of it, in the cache …', cacheStats());
+  return { dir, took: performance.now() - started };
 }
 
 async function main(signal: AbortSignal): Promise<void> {
@@ -64,18 +94,22 @@ async function main(signal: AbortSignal): Promise<void> {
     `${paint('bold', `fromsource ${version}`)} on Node ${process.versions.node}: C source in, callable functions out`,
   );
   print();
-  const names = availableSamples();
-  const first = await loadAll(names, 'auto', signal, true);
+  const first = await loadAll(availableSamples(), libraries, signal, true);
   print();
-  tellStories(first);
+  tellStories(first.loaded);
 
-  const report = [...first.values()][0]?.library.loader;
-  const inMemory = report?.kind === 'orc';
-  const again = inMemory ? await loadAll(names, 'shared-object', signal, false) : undefined;
-  printTable(first, again);
-  printSummary(first, again);
-  if (report?.kind === 'shared-object') print(`They were linked by cc and dlopen: ${report.reason}.`);
-  await libraries.dispose();
+  const statusOf = (name: SampleName) => first.loaded.get(name)?.library.cache.status;
+  const names = [...first.loaded.keys()];
+  // Only what is compiled and kept is worth a second look: an image that is open serves one library of a process.
+  const kept = names.some((name) => statusOf(name) !== 'off') ? await waitForCache() : undefined;
+  const compiled = names.filter((name) => statusOf(name) === 'miss');
+  const registry = new LibraryRegistry();
+  const { loaded, took } = await showWhile('  loading them once more …', loadAll(compiled, registry, signal, false));
+  const again = { loaded: new Map([...loaded].filter(([, one]) => isCached(one))), took };
+
+  printTable(first.loaded, again.loaded);
+  printSummary(first, again, kept);
+  await Promise.all([libraries.dispose(), registry.dispose()]);
 }
 
 const interruption = new AbortController();

@@ -1,7 +1,7 @@
 /** Loads the demo's libraries, as many at a time as there are processors, and times the first call of each. */
 
 import { availableParallelism } from 'node:os';
-import { loadSourceLibrary, type SourceLibrary } from 'fromsource';
+import type { LibraryRegistry, SourceLibrary } from 'fromsource';
 import { type SampleName, sample } from '../samples.ts';
 import { formatCount, formatMs, paint, print, showStatus } from './screen.ts';
 
@@ -44,55 +44,70 @@ export function availableSamples(): SampleName[] {
 
 type Live = Omit<Loaded, 'firstCall'>;
 
-async function loadOne(name: SampleName, loader: 'auto' | 'shared-object', signal: AbortSignal): Promise<Live> {
+async function loadOne(name: SampleName, registry: LibraryRegistry, signal: AbortSignal): Promise<Live> {
   const found = sample(name);
   if (found.spec === undefined) throw new Error(found.reason);
-  // Two libraries of the same source live side by side: only their names must differ.
-  const label = loader === 'auto' ? name : `${name} (${loader})`;
-  const library = await loadSourceLibrary({ ...found.spec, name: label, loader, signal });
+  const library = await registry.load({ ...found.spec, name, signal });
   return { name, lines: found.lines, library };
+}
+
+export type LoadedSamples = ReadonlyMap<SampleName, Loaded>;
+
+/** What {@link loadAll} gives. */
+export interface Pass {
+  readonly loaded: LoadedSamples;
+  /** Milliseconds until all were live, first calls not included. */
+  readonly took: number;
 }
 
 /** Loads them all; `announce` prints a line for each as it comes. */
 export async function loadAll(
   names: readonly SampleName[],
-  loader: 'auto' | 'shared-object',
+  registry: LibraryRegistry,
   signal: AbortSignal,
   announce: boolean,
-): Promise<Map<SampleName, Loaded>> {
+): Promise<Pass> {
   const waiting = [...names];
   const busy = new Set<SampleName>();
   const live = new Map<SampleName, Live>();
-  const how = loader === 'auto' ? 'compiling' : 'once more, through cc -shared and dlopen:';
-  const showBusy = () => showStatus(`  ${how} ${[...busy].join(', ')} …`);
+  const showBusy = () => showStatus(`  loading ${[...busy].join(', ')} …`);
 
   async function work(): Promise<void> {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       busy.add(name);
-      showBusy();
-      const one = await loadOne(name, loader, signal);
+      if (announce) showBusy();
+      const one = await loadOne(name, registry, signal);
       busy.delete(name);
       live.set(name, one);
       if (announce) print(describe(one));
-      if (busy.size > 0) showBusy();
+      if (announce && busy.size > 0) showBusy();
     }
   }
+  const started = performance.now();
   await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const took = performance.now() - started;
   // Only now, when no compiler competes for the processors.
-  return new Map(
-    names.map((name) => {
-      const one = live.get(name) as Live;
-      const started = performance.now();
-      firstCalls[name]?.(one.library);
-      return [name, { ...one, firstCall: performance.now() - started }];
-    }),
-  );
+  const loaded = names.map((name): [SampleName, Loaded] => {
+    const one = live.get(name) as Live;
+    const called = performance.now();
+    firstCalls[name]?.(one.library);
+    return [name, { ...one, firstCall: performance.now() - called }];
+  });
+  return { loaded: new Map(loaded), took };
 }
 
-function describe({ name, lines, library }: Live): string {
-  const { compile, link } = library.timings;
-  const flags = sample(name).spec?.flags?.join(' ') ?? '';
+/** Whether it was compiled before, and not by this load. */
+export function isCached({ library }: Live): boolean {
+  return library.cache.status === 'hit';
+}
+
+function describe(live: Live): string {
+  const { name, lines, library } = live;
+  const { compile, link, total } = library.timings;
+  const flags = paint('dim', sample(name).spec?.flags?.join(' ') ?? '');
   const size = `${formatCount(lines).padStart(9)} lines`;
-  const took = `compiled in ${formatMs(compile).padStart(8)} ${paint('dim', flags)}  linked in ${formatMs(link)}`;
+  const took = isCached(live)
+    ? `from the cache in ${formatMs(total)} ${flags}`
+    : `compiled in ${formatMs(compile).padStart(8)} ${flags}  linked in ${formatMs(link)}`;
   return `${paint('green', '✓')} ${name.padEnd(16)}${size}   ${took}`;
 }

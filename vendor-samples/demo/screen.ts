@@ -19,9 +19,29 @@ export function showStatus(text: string): void {
   if (terminal) process.stdout.write(`\r\x1b[2K${paint('dim', text.slice(0, width))}`);
 }
 
+/** As {@link showStatus}, with the seconds that it takes, until `work` has ended; gives what it comes to. */
+export async function showWhile<T>(text: string, work: Promise<T>): Promise<T> {
+  const started = performance.now();
+  const show = () => showStatus(`${text} ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  show();
+  const timer = setInterval(show, 100);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function clearStatus(): void {
+  if (terminal) process.stdout.write('\r\x1b[2K');
+}
+
+// Before node's own listener, which prints the warning where the cursor is.
+process.prependListener('warning', clearStatus);
+
 /** Prints a line, over the status when there is one. */
 export function print(text = ''): void {
-  if (terminal) process.stdout.write('\r\x1b[2K');
+  clearStatus();
   console.log(text);
 }
 
@@ -35,13 +55,18 @@ export function printStory(title: string, lines: readonly string[]): void {
 
 /** `1,234`, with commas whatever the locale is. */
 export function formatCount(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
+  return formatNumber(value, 0);
 }
 
 /** Milliseconds to about three digits. */
 export function formatMs(ms: number): string {
-  const digits = ms < 1 ? 2 : ms < 20 ? 1 : 0;
-  return `${ms.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })} ms`;
+  return `${formatNumber(ms, ms < 1 ? 2 : ms < 20 ? 1 : 0)} ms`;
+}
+
+/** Not by `toLocaleString`: its first use takes longer than the demo's libraries do from the cache. */
+function formatNumber(value: number, digits: number): string {
+  const [whole = '', ...fraction] = value.toFixed(digits).split('.');
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ','), ...fraction].join('.');
 }
 
 /** Columns padded to their widest cell: the first to the left, the others to the right. */
