@@ -5,12 +5,13 @@ import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';
 import { publish } from './cache/publish.ts';
 import { allWritten, finishAtExit, type Store } from './cache/store.ts';
-import { knownTools, learnTools } from './cache/tool-digests.ts';
+import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
 import { keepImage, makeImages } from './images.ts';
 import type { LinkRequest } from './loader/loader.ts';
-import { type Toolchain, toolchainName } from './toolchain/discover.ts';
+import type { Toolchain } from './toolchain/discover.ts';
 import { absentGccFolders } from './toolchain/gcc-installations.ts';
+import { residentFiles } from './toolchain/resident-files.ts';
 
 /** A compile that was linked. */
 export interface Made {
@@ -31,11 +32,13 @@ const waiting = new Set<() => void>();
 /** What is under way. */
 const underWay = new Set<Promise<unknown>>();
 let isExitHeard = false;
+let isExiting = false;
 
 function later(begin: () => Promise<unknown>): void {
   if (!isExitHeard) {
     isExitHeard = true;
     process.on('exit', () => {
+      isExiting = true;
       for (const start of waiting) start();
     });
     // After ours: what we begin to write there is to be finished there.
@@ -88,13 +91,13 @@ export function keepCompiled(made: Made, onKept: (refused: string | null) => voi
 /** Why a compile can't be kept that another time would make something else. */
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
-/** Up to the first file of unknown content all at once: there is no later when the process exits. */
+/** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
 async function keepObject(made: Made) {
   const { store, key, parts, toolchain, request, result, link, startedAt } = made;
-  const name = toolchainName(toolchain);
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
-  const tools = knownTools(store, name) ?? (await readTools(store, name, toolchain));
+  const found = findTools(made);
+  const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
   const { object, diagnostics } = result;
   const { read } = record;
@@ -103,12 +106,25 @@ async function keepObject(made: Made) {
   return publish(store, key, parts, link.library, compiled);
 }
 
+/** Of what the driver made the driver, else all of the toolchain. */
+function findTools({ store, toolchain, result }: Made) {
+  const { resident } = toolchain;
+  if (result.record === null || resident === null) return findAllTools(store, toolchain);
+  const known = knownTools(store, resident);
+  if (known !== null) return known;
+  const learn = isExiting ? learnToolsNow : learnTools;
+  return learn(store, resident, residentFiles(resident));
+}
+
+async function findAllTools(store: Store, toolchain: Toolchain) {
+  const name = `${toolchain.path}\0${toolchain.resident}`;
+  const known = knownTools(store, name);
+  if (known !== null) return known;
+  const { toolFiles } = await import('./toolchain/tool-files.ts');
+  return learnTools(store, name, await toolFiles(toolchain));
+}
+
 async function recordLater(toolchain: Toolchain, request: CompileRequest, result: CompileResult, startedAt: number) {
   const { recordOneShot } = await import('./compile/one-shot-record.ts');
   return recordOneShot(toolchain, request, result.dependencies, startedAt);
-}
-
-async function readTools(store: Store, name: string, toolchain: Toolchain) {
-  const { toolFiles } = await import('./toolchain/tool-files.ts');
-  return learnTools(store, name, await toolFiles(toolchain));
 }

@@ -13,7 +13,7 @@ import { SourceLibrary } from './library.ts';
 import { addressIn } from './loader/dynamic-linker.ts';
 import { DEFAULT_CACHE, requestOf, resolveSpec } from './options.ts';
 import { Registry } from './registry.ts';
-import { type Toolchain, toolchainName } from './toolchain/discover.ts';
+import type { Toolchain } from './toolchain/discover.ts';
 import { findResident } from './toolchain/resident.ts';
 
 const CLANG: Toolchain = { kind: 'clang', path: '/', version: '', major: 22, target: '', resident: null };
@@ -27,7 +27,7 @@ export function rehearse(): void {
   const spec = resolveSpec({ name: 'rehearsal', source: '', flags: ['-O2'] });
   const toolchain = findResident() ?? CLANG;
   const store = existingStore();
-  if (store !== null) knownTools(store, toolchainName(toolchain));
+  if (store !== null && toolchain.resident !== null) knownTools(store, toolchain.resident);
   keyOf(keyPartsOf(toolchain, requestOf(spec, spec.input as CompileInput)));
   setImmediate(() => {});
   const absent = [{ folder: '/', identity: identityOf('/'), names: [] }];

@@ -3,7 +3,7 @@
 import { createReadStream, statSync } from 'node:fs';
 import { identityFrom, isSettled } from '../file-identity.ts';
 import { startSha256 } from '../sha256.ts';
-import type { InputFile } from './manifest.ts';
+import { digestOfFile, type InputFile } from './manifest.ts';
 import { memoFile, memoKey, memoName } from './names.ts';
 import type { Store } from './store.ts';
 
@@ -41,26 +41,43 @@ const learning = new Map<string, Promise<Known | null>>();
 export function learnTools(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
   let reading = learning.get(toolchain);
   if (reading === undefined) {
-    reading = readTools(store, toolchain, paths).finally(() => learning.delete(toolchain));
+    reading = learnSlowly(store, toolchain, paths).finally(() => learning.delete(toolchain));
     learning.set(toolchain, reading);
   }
   return reading;
 }
 
-async function readTools(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
-  const tools: InputFile[] = [];
+async function learnSlowly(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
+  const tools: (InputFile | null)[] = [];
   for (const path of paths) {
-    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (found === undefined || !isSettled(found, Date.now())) return null;
-    const identity = identityFrom(found);
-    const digest = await digestSlowly(path);
-    if (digest === null || identityNow(path) !== identity) return null;
-    tools.push({ path, digest, identity });
+    const identity = settledIdentity(path);
+    tools.push(fileOf(path, identity, identity === null ? null : await digestSlowly(path)));
   }
-  known.set(toolchain, tools);
+  return remember(store, toolchain, tools);
+}
+
+/** The same at once, for a process that ends. */
+export function learnToolsNow(store: Store, toolchain: string, paths: readonly string[]): Known | null {
+  const tools = paths.map((path) => fileOf(path, settledIdentity(path), digestOfFile(path)));
+  return remember(store, toolchain, tools);
+}
+
+function settledIdentity(path: string): string | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined || !isSettled(found, Date.now()) ? null : identityFrom(found);
+}
+
+function fileOf(path: string, identity: string | null, digest: string | null): InputFile | null {
+  return identity === null || digest === null || identityNow(path) !== identity ? null : { path, digest, identity };
+}
+
+function remember(store: Store, toolchain: string, tools: readonly (InputFile | null)[]): Known | null {
+  const all = tools.filter((tool) => tool !== null);
+  if (all.length < tools.length) return null;
+  known.set(toolchain, all);
   const key = memoOf(toolchain);
-  void store.put([memoFile(key, tools)]);
-  return tools;
+  void store.put([memoFile(key, all)]);
+  return all;
 }
 
 function identityNow(path: string): string | null {

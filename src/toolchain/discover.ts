@@ -23,9 +23,6 @@ export interface Toolchain {
   readonly resident: string | null;
 }
 
-/** What tells toolchains apart that have the same files. */
-export const toolchainName = ({ path, resident }: Toolchain): string => `${path}\0${resident}`;
-
 /** Whom the search is for, and a compiler that is to be used instead of searching. */
 export interface ToolchainQuery {
   /** The library's name, for errors only. */
