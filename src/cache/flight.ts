@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isAlive, pidNamespace } from '../process-identity.ts';
 import { lockName, TEMPORARY_FOLDER, temporaryName } from './names.ts';
-import type { Store } from './store.ts';
+import { atExitWhenNamed, type Store } from './store.ts';
 
 /** A holder says that it lives this often; it is taken for dead when it has been silent for so long. Milliseconds. */
 const BEAT_MS = 400;
@@ -123,7 +123,8 @@ function keepLock(path: string, content: string): () => void {
   held.set(path, content);
   if (!isExitHeard) {
     isExitHeard = true;
-    process.on('exit', () => {
+    // A lock that is gone means that the entry is there.
+    atExitWhenNamed(() => {
       for (const [each, whose] of held) removeIf(each, whose);
     });
   }

@@ -71,22 +71,34 @@ export async function allWritten(): Promise<void> {
 
 /** What is still to be named when the process ends. */
 const pending = new Set<PendingFile[]>();
-let isExitHeard = false;
+/** What waits until all is named. */
+const afterNaming = new Set<() => void>();
 
-/** The last chance: a program that calls `process.exit` right after a load shall find it in the cache next time. */
+/**
+ * The last chance: a program that calls `process.exit` right after a load shall find it in the cache next time. Comes
+ * after all that was to be done at exit by now, so that what is begun to be written there is finished.
+ */
 export function finishAtExit(): void {
-  if (isExitHeard) return;
-  isExitHeard = true;
-  process.on('exit', () => {
-    for (const files of pending) {
-      try {
-        for (const { descriptor } of files) fsyncSync(descriptor);
-        nameFiles(files);
-      } catch {
-        // Nobody is left to hear of it: the next process sweeps the temporary files.
-      }
+  process.off('exit', finish);
+  process.on('exit', finish);
+}
+
+/** Calls when the process exits and all is named. */
+export function atExitWhenNamed(call: () => void): void {
+  afterNaming.add(call);
+  finishAtExit();
+}
+
+function finish(): void {
+  for (const files of pending) {
+    try {
+      for (const { descriptor } of files) fsyncSync(descriptor);
+      nameFiles(files);
+    } catch {
+      // Nobody is left to hear of it: the next process sweeps the temporary files.
     }
-  });
+  }
+  for (const call of afterNaming) call();
 }
 
 /** In the order of the list: what refers to the others comes last. */

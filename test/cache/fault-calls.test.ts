@@ -82,7 +82,7 @@ describe('a load succeeds, and warns once, when', () => {
       try { for (;;) taken.push(fs.openSync('/dev/null')); } catch {}
       const statuses = [await loading, await once(1)];`;
     const dir = copyOfTemplate();
-    const by = ['prlimit', '--nofile=256:256'];
+    const by = ['sh', '-c', 'ulimit -n 256 && exec "$@"', 'sh'];
     await expectSaid(['miss', 'hit'], FAULT, program, { dir, by });
   });
 });

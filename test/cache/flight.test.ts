@@ -4,9 +4,12 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, utime
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { discoverToolchain } from '../../src/toolchain/discover.ts';
-import { type Child, Children, until } from './children.ts';
+import { findResident } from '../../src/toolchain/resident.ts';
+import { type Child, Children, isStopped, until } from './children.ts';
+import { buildInterposer, type Interposer } from './interpose.ts';
 
 let children: Children;
+let interposer: Interposer;
 /** Compiles as clang or gcc does, after a while, and notes each compile. */
 let compiler: string;
 let log: string;
@@ -15,6 +18,7 @@ let template: string;
 let dir: string;
 beforeAll(async () => {
   children = new Children();
+  interposer = await buildInterposer(children.folder);
   const { path } = await discoverToolchain({ library: 'flight' });
   [compiler, log, pause] = ['compiler', 'log', 'pause'].map((name) => join(children.folder, name)) as [
     string,
@@ -111,6 +115,31 @@ describe('a holder that', () => {
     expect(ends.map(({ said }) => said)).toEqual([['ERR_COMPILE'], ['ERR_COMPILE'], ['ERR_COMPILE']]);
     for (const { took } of ends) expect(took).toBeLessThan(8000);
     expect(lockOf()).toBe(undefined);
+  });
+});
+
+// A one-shot compiler is asked for what it read after the load, which an exit does not wait for.
+describe.skipIf(findResident() === null)('a process that exits right after a load (resident compiler only)', () => {
+  // What the compiler consists of is read before, which takes longer than an exit waits.
+  beforeEach(() => children.well('await once(0); await cacheStats({ dir });', { dir }));
+
+  test('keeps what it compiled, also after it has written before', async () => {
+    const program = 'await once(0); await delay(50); await load(1); process.exit(0);';
+    const copy = children.freshPath();
+    // Of a copy the times are to be noted, which is a write.
+    cpSync(dir, copy, { recursive: true });
+    await children.well(program, { dir: copy });
+    expect(readdirSync(join(copy, 'v1', 'tmp'))).toEqual([]);
+    expect(await children.well('say(await once(1));', { dir: copy })).toEqual(['hit']);
+  });
+
+  test('gives the lock back when the entry is there', async () => {
+    const env = interposer.fault({ call: 'unlink', path: '.lock', when: 'after', what: 'stop' });
+    const holder = children.start('await load(1); process.exit(0);', { dir, env });
+    await until('a stop', () => isStopped(holder));
+    expect(await children.well('say(await once(1));', { dir })).toEqual(['hit']);
+    holder.process.kill('SIGCONT');
+    expect((await holder.ended).code).toBe(0);
   });
 });
 
