@@ -35,31 +35,35 @@ afterAll(() => children.remove());
 const isRoot = process.geteuid?.() === 0;
 const NOT_ROOT = isRoot ? null : 'only root can give files to another user';
 
-/** Whether root may mount here, as it may not in most containers. */
-const NO_MOUNT = ((): string | null => {
-  if (!isRoot) return 'only root can mount';
+/** What can't be done on this machine, or null. */
+function lacking(what: string, attempt: (folder: string) => void): string | null {
   const folder = mkdtempSync(join(tmpdir(), 'fromsource-test-'));
   try {
-    mount(folder);
-    execFileSync('umount', [folder]);
+    attempt(folder);
     return null;
   } catch (error) {
-    return `nothing can be mounted: ${(error as Error).message.split('\n').at(-2)}`;
+    return `${what}: ${(error as Error).message.trim().split('\n').slice(0, 2).join('; ')}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-})();
+}
+
+/** As it is in most containers. */
+const NO_MOUNT = isRoot
+  ? lacking('nothing can be mounted', (folder) => {
+      mount(folder);
+      execFileSync('umount', [folder]);
+    })
+  : 'only root can mount';
 
 /** Root with no privilege is stopped by permissions, as others are. */
 const UNPRIVILEGED: readonly string[] = isRoot ? ['setpriv', '--bounding-set', '-all'] : [];
-const NO_PRIVILEGES = ((): string | null => {
-  try {
-    if (isRoot) execFileSync('setpriv', ['--bounding-set', '-all', 'true'], { stdio: 'pipe' });
-    return null;
-  } catch {
-    return 'setpriv can not take privileges from root here';
-  }
-})();
+const NO_PRIVILEGES = lacking('nobody can be stopped by permissions', (folder) => {
+  chmodSync(folder, 0o500);
+  const file = join(folder, 'file');
+  const command = [...UNPRIVILEGED, 'sh', '-c', '! touch "$1"', 'sh', file];
+  execFileSync(command[0] as string, command.slice(1), { stdio: 'pipe' });
+});
 
 function mount(folder: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', folder], { stdio: 'pipe' });
@@ -67,8 +71,8 @@ function mount(folder: string): void {
 
 /** A test, or why there is none. */
 function testUnless(reason: string | null, title: string, body: () => Promise<void>): void {
-  if (reason === null) test(title, body);
-  else test.skip(`${title} (skipped: ${reason})`, () => {});
+  if (reason !== null) console.log(`skipped: ${title}: ${reason}`);
+  test.skipIf(reason !== null)(title, body);
 }
 
 function copyOfTemplate(): string {
