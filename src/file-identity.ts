@@ -7,9 +7,18 @@ export function identityFrom({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats):
   return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
+/** What the path leads to; undefined also where a file stands for a folder, links lead in a circle, or no one may look. */
+export function statOf(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
 /** The identity of what the path leads to; `'absent'` for a file that isn't there. */
 export function identityOf(file: string): string {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  const found = statOf(file);
   return found === undefined ? 'absent' : identityFrom(found);
 }
 

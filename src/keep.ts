@@ -102,26 +102,28 @@ async function keepObject(made: Made) {
   const { object, diagnostics } = result;
   const { read } = record;
   const absent = [...record.absent, ...absentGccFolders(toolchain)];
-  const compiled = { object, diagnostics, language: link.language, read, absent, tools, startedAt };
+  const compiled = { object, diagnostics, language: link.language, read, absent, tools };
   return publish(store, key, parts, link.library, compiled);
 }
 
 /** Of what the driver made the driver, else all of the toolchain. */
-function findTools({ store, toolchain, result }: Made) {
+function findTools({ store, toolchain, result, startedAt }: Made) {
   const { resident } = toolchain;
-  if (result.record === null || resident === null) return findAllTools(store, toolchain);
-  const known = knownTools(store, resident);
+  if (result.record === null || resident === null) return findAllTools(store, toolchain, startedAt);
+  // Before this process no driver was started that may have compiled it.
+  const before = performance.timeOrigin;
+  const known = knownTools(store, resident, before);
   if (known !== null) return known;
   const learn = isExiting ? learnToolsNow : learnTools;
-  return learn(store, resident, residentFiles(resident));
+  return learn(store, resident, before, residentFiles(resident));
 }
 
-async function findAllTools(store: Store, toolchain: Toolchain) {
+async function findAllTools(store: Store, toolchain: Toolchain, startedAt: number) {
   const name = `${toolchain.path}\0${toolchain.resident}`;
-  const known = knownTools(store, name);
+  const known = knownTools(store, name, startedAt);
   if (known !== null) return known;
   const { toolFiles } = await import('./toolchain/tool-files.ts');
-  return learnTools(store, name, await toolFiles(toolchain));
+  return learnTools(store, name, startedAt, await toolFiles(toolchain));
 }
 
 async function recordLater(toolchain: Toolchain, request: CompileRequest, result: CompileResult, startedAt: number) {

@@ -27,7 +27,7 @@ export function rehearse(): void {
   const spec = resolveSpec({ name: 'rehearsal', source: '', flags: ['-O2'] });
   const toolchain = findResident() ?? CLANG;
   const store = existingStore();
-  if (store !== null && toolchain.resident !== null) knownTools(store, toolchain.resident);
+  if (store !== null && toolchain.resident !== null) knownTools(store, toolchain.resident, 0);
   keyOf(keyPartsOf(toolchain, requestOf(spec, spec.input as CompileInput)));
   setImmediate(() => {});
   const absent = [{ folder: '/', identity: identityOf('/'), names: [] }];

@@ -1,9 +1,9 @@
 /** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
 
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
-import { identityFrom, isSettled } from '../file-identity.ts';
+import { identityFrom, isSettled, statOf } from '../file-identity.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
 import { startSha256 } from '../sha256.ts';
 
@@ -128,15 +128,6 @@ function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly Abse
   return renewed?.flat() ?? groups;
 }
 
-/** Undefined also where a file stands for a folder, links lead in a circle, or a folder can't be searched. */
-function statOf(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
-}
-
 /** What can't be looked at may be there. */
 function exists(path: string): boolean {
   try {
@@ -151,9 +142,8 @@ function exists(path: string): boolean {
  * A path that exists by now is named in place of the groups.
  */
 export function groupAbsent(paths: readonly string[], now: number): readonly AbsentPaths[] | string {
-  const folders = new Map<string, { names: string[]; hasLink: boolean }>();
+  const groups = new Map<string, { readonly folder: string; readonly identity: string | null; names: string[] }>();
   for (const path of new Set(paths)) {
-    if (exists(path)) return `${path} appeared`;
     let [folder, name] = [dirname(path), basename(path)];
     // A link that leads nowhere can come to lead somewhere without its folder changing.
     let hasLink = isLink(path);
@@ -161,18 +151,23 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
       hasLink ||= isLink(folder);
       [folder, name] = [dirname(folder), join(basename(folder), name)];
     }
-    const key = hasLink ? `${folder}\0link` : folder;
-    const group = folders.get(key);
-    if (group === undefined) folders.set(key, { names: [name], hasLink });
-    else group.names.push(name);
+    const key = `${folder}\0${hasLink}`;
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = { folder, identity: hasLink ? null : folderIdentity(folder, now), names: [] };
+      groups.set(key, group);
+    }
+    // After the folder's identity was taken: what is added from here on changes that.
+    if (exists(path)) return `${path} appeared`;
+    group.names.push(name);
   }
-  return [...folders].map(([key, { names, hasLink }]) => {
-    const folder = key.split('\0')[0] as string;
-    const found = statOf(folder);
-    const tells = found !== undefined && !hasLink && isSettled(found, now);
-    // An empty identity is no folder's: the next check looks, and may renew it.
-    return { folder, names: names.sort(), identity: tells ? identityFrom(found) : hasLink ? null : '' };
-  });
+  return [...groups.values()].map((group) => ({ ...group, names: group.names.sort() }));
+}
+
+/** An empty identity is no folder's: the next check looks, and may renew it. */
+function folderIdentity(folder: string, now: number): string {
+  const found = statOf(folder);
+  return found !== undefined && isSettled(found, now) ? identityFrom(found) : '';
 }
 
 function isLink(path: string): boolean {

@@ -1,7 +1,7 @@
 /** Keeps what a compile came to. */
 
 import { statSync } from 'node:fs';
-import { identityFrom, isSettled } from '../file-identity.ts';
+import { identityFrom } from '../file-identity.ts';
 import { sha256 } from '../sha256.ts';
 import { encodeFrame } from './frame.ts';
 import { type KeyParts, outlineOf } from './key.ts';
@@ -20,15 +20,10 @@ export interface Compiled extends Pick<Variant, 'diagnostics' | 'language'> {
   readonly absent: readonly string[];
   /** The programs and libraries that compiled. */
   readonly tools: readonly InputFile[];
-  /** `Date.now()` before the compile. */
-  readonly startedAt: number;
 }
 
 /** What was kept, or why nothing was. */
 export type Published = { readonly id: string } | { readonly refused: string };
-
-/** The kernel's clock, which stamps files, lags behind by up to a tick. */
-const TICK_MS = 10;
 
 /** Keeps the object and what it holds for. Everything is written, though not yet named, when this returns its promise. */
 export async function publish(
@@ -39,10 +34,11 @@ export async function publish(
   made: Compiled,
 ): Promise<Published> {
   store.sweep();
-  const { object, diagnostics, language, startedAt, tools } = made;
+  const { object, diagnostics, language, tools } = made;
   const absent = groupAbsent(made.absent, Date.now());
   if (typeof absent === 'string') return { refused: `${absent} meanwhile` };
-  const read = made.read.map((file) => ({ ...file, identity: identityBefore(file.path, startedAt) }));
+  // What is there now may be another file than the one that was read: the first hit reads it, and sees.
+  const read = made.read.map(({ path, digest }) => ({ path, digest, identity: null }));
   const inputs = { read, tools, absent };
   const id = variantId(key, inputs);
   const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
@@ -59,13 +55,6 @@ export async function publish(
     store.remove(imageName(key, dropped.id));
   }
   return { id };
-}
-
-/** Of a file that was not touched since before the compile began, so that what was read is what is there. */
-function identityBefore(path: string, startedAt: number): InputFile['identity'] {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (found === undefined || Number(found.ctimeMs) > startedAt - TICK_MS) return null;
-  return isSettled(found, Date.now()) ? identityFrom(found) : null;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The contents of compilers, which are too large to be read for every compile. */
 
-import { createReadStream, statSync } from 'node:fs';
-import { identityFrom, isSettled } from '../file-identity.ts';
+import { createReadStream } from 'node:fs';
+import { identityFrom, isSettled, statOf } from '../file-identity.ts';
 import { startSha256 } from '../sha256.ts';
 import { digestOfFile, type InputFile } from './manifest.ts';
 import { memoFile, memoKey, memoName } from './names.ts';
@@ -20,16 +20,18 @@ const known = new Map<string, Known>();
  * and the driver are 300 MB, which take 150 ms to read, once per machine.
  *
  * @param toolchain - what tells toolchains apart
+ * @param before - `Date.now()` before anything was compiled: a file that was changed later may not be what compiled
  */
-export function knownTools(store: Store, toolchain: string): Known | null {
+export function knownTools(store: Store, toolchain: string, before: number): Known | null {
   let tools = known.get(toolchain);
   if (tools === undefined) {
     const key = memoOf(toolchain);
     const frame = store.readFrame('memo', memoName(key), key);
     if (frame === null) return null;
     tools = frame.json as Known;
+    store.touch(memoName(key), Date.now());
   }
-  if (!tools.every(({ path, identity }) => identityNow(path) === identity)) return null;
+  if (!tools.every(({ path, identity }) => settledIdentity(path, before) === identity)) return null;
   known.set(toolchain, tools);
   return tools;
 }
@@ -37,34 +39,44 @@ export function knownTools(store: Store, toolchain: string): Known | null {
 /** Whoever asks while the files are being read waits for that reading. */
 const learning = new Map<string, Promise<Known | null>>();
 
-/** Reads the files; null when one can't be, or changes meanwhile, or was changed so lately that this can't be told. */
-export function learnTools(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
+/** Reads the files; null when one can't be, or was changed after `before`, or so lately that this can't be told. */
+export function learnTools(
+  store: Store,
+  toolchain: string,
+  before: number,
+  paths: readonly string[],
+): Promise<Known | null> {
   let reading = learning.get(toolchain);
   if (reading === undefined) {
-    reading = learnSlowly(store, toolchain, paths).finally(() => learning.delete(toolchain));
+    reading = learnSlowly(store, toolchain, before, paths).finally(() => learning.delete(toolchain));
     learning.set(toolchain, reading);
   }
   return reading;
 }
 
-async function learnSlowly(store: Store, toolchain: string, paths: readonly string[]): Promise<Known | null> {
+async function learnSlowly(
+  store: Store,
+  toolchain: string,
+  before: number,
+  paths: readonly string[],
+): Promise<Known | null> {
   const tools: (InputFile | null)[] = [];
   for (const path of paths) {
-    const identity = settledIdentity(path);
+    const identity = settledIdentity(path, before);
     tools.push(fileOf(path, identity, identity === null ? null : await digestSlowly(path)));
   }
   return remember(store, toolchain, tools);
 }
 
 /** The same at once, for a process that ends. */
-export function learnToolsNow(store: Store, toolchain: string, paths: readonly string[]): Known | null {
-  const tools = paths.map((path) => fileOf(path, settledIdentity(path), digestOfFile(path)));
+export function learnToolsNow(store: Store, toolchain: string, before: number, paths: readonly string[]): Known | null {
+  const tools = paths.map((path) => fileOf(path, settledIdentity(path, before), digestOfFile(path)));
   return remember(store, toolchain, tools);
 }
 
-function settledIdentity(path: string): string | null {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined || !isSettled(found, Date.now()) ? null : identityFrom(found);
+function settledIdentity(path: string, before: number): string | null {
+  const found = statOf(path);
+  return found === undefined || !isSettled(found, before) ? null : identityFrom(found);
 }
 
 function fileOf(path: string, identity: string | null, digest: string | null): InputFile | null {
@@ -81,7 +93,7 @@ function remember(store: Store, toolchain: string, tools: readonly (InputFile | 
 }
 
 function identityNow(path: string): string | null {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const found = statOf(path);
   return found === undefined ? null : identityFrom(found);
 }
 

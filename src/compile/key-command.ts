@@ -11,7 +11,7 @@ const HEADER_FOLDER = '/headers';
 
 /**
  * The command of a compile as it would be run, but for what makes no difference: the name of the folder that holds the
- * in-memory headers, the order of `defines`, `-Ifoo` against `-I foo`, and all `-O` flags but the last.
+ * in-memory headers, the order of `defines`, `-Ifoo` against `-I foo`, and `-O` flags before the last.
  */
 export function keyCommand(toolchain: Toolchain, request: CompileRequest, cwd: string): string[] {
   const { input, defines } = request;
@@ -21,23 +21,30 @@ export function keyCommand(toolchain: Toolchain, request: CompileRequest, cwd: s
     headerFolder: hasHeaders ? HEADER_FOLDER : null,
     runFolder: cwd,
   };
-  const sorted = Object.entries(defines).sort(([a], [b]) => (a < b ? -1 : 1));
+  // Stably, so that two forms of one macro, `F(x)` and `F(...)`, keep their order.
+  const macro = ([name]: [string, unknown]): string => name.split('(')[0] as string;
+  const sorted = Object.entries(defines).sort((a, b) => (macro(a) < macro(b) ? -1 : macro(a) > macro(b) ? 1 : 0));
   const normal = { ...request, flags: normalFlags(request.flags), defines: Object.fromEntries(sorted) };
   return compilerArguments(toolchain, normal, places, { object: '-', rule: '-' });
 }
 
 const isLevel = (word: string): boolean => /^-O/.test(word);
 
-/** `-O2` is the default, so that to say it is no difference. */
+/**
+ * Without the levels that a later one takes back, and without an `-O2` that comes first and alone, which is the default.
+ * The last level stays where it is: `-Ofast` brings options that others after it take back.
+ */
 function normalFlags(words: readonly string[]): string[] {
   const flags = readFlags(words);
-  const level = flags.findLast(({ words: [word = ''] }) => isLevel(word))?.words[0] ?? '-O2';
-  const others = flags.filter(({ words: [word = ''] }) => !isLevel(word));
-  const split = others.flatMap(({ option, value, words }) => (value === undefined ? words : [option, value]));
-  return level === '-O2' ? split : [level, ...split];
+  const last = flags.findLastIndex(({ words: [word = ''] }) => isLevel(word));
+  return flags.flatMap(({ option, value, words }, index) => {
+    const [word = ''] = words;
+    if (isLevel(word) && (index !== last || (index === 0 && word === '-O2'))) return [];
+    return value === undefined ? words : [option, value];
+  });
 }
 
 /** Whether a flag stands for what this very processor can do. */
 export function asksForNative(flags: readonly string[]): boolean {
-  return flags.some((flag) => /^-m(arch|cpu|tune)=native$/.test(flag));
+  return flags.some((flag) => /^-m(arch|cpu|tune)=native(\+|$)/.test(flag));
 }

@@ -1,8 +1,8 @@
 /** The files that a compiler consists of. */
 
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, delimiter, dirname, isAbsolute, join } from 'node:path';
+import { basename, delimiter, isAbsolute, join } from 'node:path';
 import { runProcess } from '../run-process.ts';
 import type { Toolchain } from './discover.ts';
 import { parseLoadedLibraries, readInterpreter } from './loaded-libraries.ts';
@@ -20,7 +20,7 @@ const UNDECIDING =
 const known = new Map<string, Promise<readonly string[]>>();
 
 /**
- * The real paths of the files whose content decides what the toolchain makes, sorted: the programs, and the shared
+ * The paths of the files whose content decides what the toolchain makes, sorted: the programs, and the shared
  * libraries that they load as far as they decide.
  *
  * Of clang, the program and the resident driver; of gcc, the driver, `cc1`, `cc1plus` and `as`. A compiler that is a
@@ -50,7 +50,8 @@ async function findFiles({ kind, path, resident }: Toolchain): Promise<readonly 
   const files = new Set<string>();
   const real = await Promise.all(programs.map((program) => realpath(program)));
   const libraries = await Promise.all([...new Set(real)].map((program) => loadedLibraries(program)));
-  for (const file of [...real, ...libraries.flat()]) files.add(file);
+  // Also by the paths that lead to them: a link may come to lead elsewhere.
+  for (const file of [...programs, ...real, ...libraries.flat()]) files.add(file);
   return [...files].sort();
 }
 
@@ -68,7 +69,7 @@ async function findProgram(compiler: string, name: string): Promise<string | nul
   return null;
 }
 
-/** Real paths of the libraries that the dynamic linker would load for a program, but for those that don't decide. */
+/** Paths of the libraries that the dynamic linker would load for a program, but for those that don't decide. */
 async function loadedLibraries(program: string): Promise<string[]> {
   await using handle = await open(program, 'r');
   const start = Buffer.alloc(64 * 1024);
@@ -78,7 +79,7 @@ async function loadedLibraries(program: string): Promise<string[]> {
   // Not by running the program: the linker only maps it. It knows its own configuration best.
   const paths = parseLoadedLibraries(await run([interpreter, '--list', program]));
   const deciding = paths.filter((path) => !UNDECIDING.test(basename(path)));
-  return await Promise.all(deciding.map((path) => realpath(path)));
+  return deciding;
 }
 
 async function run(command: readonly string[]): Promise<string> {
@@ -100,20 +101,4 @@ async function isFile(path: string): Promise<boolean> {
     (found) => found.isFile(),
     () => false,
   );
-}
-
-/**
- * The folder of clang's own headers and run-time libraries, `…/lib/clang/<major>`; null for gcc, and where it isn't
- * beside the compiler. Older clangs name it by the whole version.
- */
-export async function resourceFolder(toolchain: Toolchain): Promise<string | null> {
-  if (toolchain.kind !== 'clang') return null;
-  const beside = dirname(await realpath(toolchain.path).catch(() => toolchain.path));
-  for (const lib of ['lib', 'lib64']) {
-    for (const name of [String(toolchain.major), toolchain.version]) {
-      const folder = join(beside, '..', lib, 'clang', name);
-      if ((await readdir(folder).catch((): string[] => [])).includes('include')) return folder;
-    }
-  }
-  return null;
 }

@@ -273,14 +273,14 @@ describe('a memo', () => {
     let noticed = 0;
     for (const damage of [...flips(200, 11), ...cuts(whole.length)]) {
       damage(path, whole);
-      expect(knownTools(store, 'of this test')).toBeNull();
+      expect(knownTools(store, 'of this test', Date.now())).toBeNull();
       expect(isGone(path)).toBe(true);
       noticed += 1;
     }
     expect(noticed).toBe(200 + Math.ceil(whole.length / 64));
     writeFileSync(path, whole, { mode: 0o600 });
     // Whole, but of a file that has changed since: it is not relied on, and left to whoever reads the file.
-    expect(knownTools(store, 'of this test')).toBeNull();
+    expect(knownTools(store, 'of this test', Date.now())).toBeNull();
     expect(isGone(path)).toBe(false);
   });
 });

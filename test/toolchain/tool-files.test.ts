@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -10,11 +9,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { discoverToolchain } from '../../src/toolchain/discover.ts';
 import { parseLoadedLibraries, readInterpreter } from '../../src/toolchain/loaded-libraries.ts';
-import { resourceFolder, toolFiles } from '../../src/toolchain/tool-files.ts';
+import { toolFiles } from '../../src/toolchain/tool-files.ts';
 import { installedToolchains } from '../compile/requests.ts';
 
 const toolchains = await installedToolchains();
@@ -25,10 +24,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each(toolchains)('toolFiles of $kind', (toolchain) => {
-  it('names real files once, and no run-time library', async () => {
+  it('names files once, and no run-time library', async () => {
     const files = await toolFiles(toolchain);
     expect(files).toContain(realpathSync(toolchain.path));
-    expect(files.map((file) => realpathSync(file))).toEqual(files);
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
     expect([...new Set(files)].sort()).toEqual(files);
     expect(files.filter((file) => /^(?:libc\.|libstdc\+\+|libgcc_s|libz|ld-linux)/.test(basename(file)))).toEqual([]);
     expect(files.length).toBeGreaterThan(1);
@@ -59,7 +58,8 @@ describe.each(toolchains)('toolFiles of $kind', (toolchain) => {
     const files = await toolFiles(wrapped);
     expect(files).toContain(realpathSync(script));
     const own = await toolFiles(toolchain);
-    const parts = toolchain.kind === 'clang' ? own : own.filter((file) => file !== realpathSync(toolchain.path));
+    const links = toolchain.kind === 'clang' ? [toolchain.path] : [toolchain.path, realpathSync(toolchain.path)];
+    const parts = own.filter((file) => !links.includes(file));
     for (const file of parts) expect(files).toContain(file);
   });
 
@@ -75,17 +75,6 @@ test('the resident driver counts too', async () => {
   const resident = join(folder, 'driver');
   writeFileSync(resident, 'not a program');
   expect(await toolFiles({ ...clang, resident })).toContain(realpathSync(resident));
-});
-
-test.each(toolchains)('resourceFolder of $kind', async (toolchain) => {
-  const found = await resourceFolder(toolchain);
-  if (toolchain.kind === 'gcc') expect(found).toBeNull();
-  else {
-    const told = execFileSync(toolchain.path, ['-print-resource-dir'], { encoding: 'utf8' }).trim();
-    expect(realpathSync(found as string)).toBe(realpathSync(told));
-    expect(existsSync(join(found as string, 'include/stddef.h'))).toBe(true);
-    expect(await resourceFolder({ ...toolchain, path: join(folder, 'clang') })).toBeNull();
-  }
 });
 
 describe('the dynamic linker', () => {
@@ -104,7 +93,7 @@ describe('the dynamic linker', () => {
   });
 });
 
-test('a compiler that is two links away is the file that they lead to', async () => {
+test('a compiler that is two links away is the file that they lead to, and the link, which may come to lead elsewhere', async () => {
   const clang = toolchains[0];
   if (clang === undefined) return;
   const real = realpathSync(clang.path);
@@ -112,5 +101,5 @@ test('a compiler that is two links away is the file that they lead to', async ()
   symlinkSync('one', join(folder, 'two'));
   const files = await toolFiles({ ...clang, path: join(folder, 'two') });
   expect(files).toContain(real);
-  expect(files.filter((file) => dirname(file) === folder)).toEqual([]);
+  expect(files).toContain(join(folder, 'two'));
 });
