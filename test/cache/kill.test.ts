@@ -9,6 +9,7 @@ import { buildInterposer, type Fault, type Interposer } from './interpose.ts';
 
 /** FROMSOURCE_KILL_ROUNDS=50 is the long run. */
 const ROUNDS = Number(process.env.FROMSOURCE_KILL_ROUNDS ?? 3);
+const TIMEOUT = 60_000 + ROUNDS * 3000;
 
 let children: Children;
 let interposer: Interposer;
@@ -91,9 +92,11 @@ describe(`a process that is killed ${ROUNDS} times`, () => {
       { call: 'rename', path: '.so', when: 'after' },
       { memo: 1, object: 1, manifest: 1, so: 1 },
     ],
-  ])('while it writes, %s, leaves a cache that serves the next', async (_, fault, left) => {
-    await rounds('await once(3);', fault, left);
-  });
+  ])(
+    'while it writes, %s, leaves a cache that serves the next',
+    (_, fault, left) => rounds('await once(3);', fault, left),
+    TIMEOUT,
+  );
 
   // Memos are older than any entry, and go first.
   const evicting = 'await once(3, { cache: { dir, maxBytes: 1 }, loader: "orc" });';
@@ -105,7 +108,9 @@ describe(`a process that is killed ${ROUNDS} times`, () => {
       { memo: -2, object: 1 },
     ],
     ['with its object gone', { call: 'unlink', path: '.object', when: 'after' }, { memo: -2 }],
-  ])('while it evicts, %s, leaves a cache that serves the next', async (_, fault, left) => {
-    await rounds(evicting, fault, left);
-  });
+  ])(
+    'while it evicts, %s, leaves a cache that serves the next',
+    (_, fault, left) => rounds(evicting, fault, left),
+    TIMEOUT,
+  );
 });
