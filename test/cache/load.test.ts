@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { CompileError, cacheStats } from '../../src/index.ts';
+import { CompileError, cacheStats, LibraryRegistry } from '../../src/index.ts';
 import { filesIn, holdCaches } from './caches.ts';
 
 const { folder, load, once } = holdCaches();
@@ -268,6 +268,36 @@ const aTick = () => delay(30);
 function old(...files: string[]): void {
   for (const file of files) utimesSync(file, new Date('2020-01-01'), new Date('2020-01-01'));
 }
+
+describe('an image', () => {
+  test('is made once, however often its object was loaded meanwhile', async () => {
+    const dir = folder();
+    const spec = { ...add, name: 'often', cache: { dir } };
+    const loads = await Promise.all(Array.from({ length: 20 }, () => new LibraryRegistry().load(spec)));
+    const { images, entries } = await cacheStats({ dir });
+    expect([images, entries]).toEqual([1, 1]);
+    for (const library of loads) await library.dispose();
+    expect((await load(dir, spec)).loader).toEqual({
+      kind: 'shared-object',
+      reason: 'its linked image is in the cache',
+    });
+  });
+
+  test('that could not be made for want of room is made another time', async () => {
+    const dir = folder();
+    const temporary = process.env.TMPDIR;
+    process.env.TMPDIR = join(dir, 'not there');
+    try {
+      await once(dir, add);
+    } finally {
+      if (temporary === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = temporary;
+    }
+    expect((await cacheStats({ dir })).images).toBe(0);
+    await once(dir, add);
+    expect((await cacheStats({ dir })).images).toBe(1);
+  });
+});
 
 test('nothing temporary stays', async () => {
   const dir = folder();
