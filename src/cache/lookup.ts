@@ -1,7 +1,6 @@
 /** The answer to "was this compiled before, and does it still hold?". */
 
-import { lstatSync } from 'node:fs';
-import { identityFrom } from '../file-identity.ts';
+import { type FileState, stateOf } from '../file-identity.ts';
 import { explainDifference, type KeyOutline, type KeyParts, keyOf, outlineOf } from './key.ts';
 import { checkVariant, digestOfFile, type Manifest, type Variant } from './manifest.ts';
 import { imageName, manifestFile, manifestName, memoKey, memoName, objectKey, objectName } from './names.ts';
@@ -83,25 +82,25 @@ function findImage(
   if (image === null) return null;
   const name = imageName(key, id);
   const path = store.path(name);
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (found === undefined) return null;
-  const identity = identityFrom(found);
+  const found = stateOf(path, false);
+  if (found === null) return null;
+  const { identity } = found;
   if (identity === image.identity) return { path, variant };
-  const isOurs = found.isFile() && Number(found.uid) === process.geteuid?.();
+  const isOurs = found.isFile && found.uid === process.geteuid?.();
   if (isOurs && digestOfFile(path) === image.digest) {
-    return { path, variant: { ...variant, image: { ...image, identity: isTelling(found.ctimeNs) ? identity : null } } };
+    return { path, variant: { ...variant, image: { ...image, identity: isTelling(found) ? identity : null } } };
   }
   store.removeDamaged(name, isOurs ? 'its digest is wrong' : 'it is not a regular file of this user');
   return 'damaged';
 }
 
 /** Files of the cache are written once, so that a few ticks of the kernel's clock make them settled. */
-const IMAGE_SETTLED_NS = 30_000_000n;
+const IMAGE_SETTLED_MS = 30;
 
 /** Whether an image with this time of change can't be written again in the same tick. */
-export function isTelling(ctimeNs: bigint): boolean {
+export function isTelling({ ctimeMs }: FileState): boolean {
   // A file system that counts in whole seconds can't tell.
-  return ctimeNs % 1_000_000n !== 0n && ctimeNs + IMAGE_SETTLED_NS < BigInt(Date.now()) * 1_000_000n;
+  return !Number.isInteger(ctimeMs) && ctimeMs + IMAGE_SETTLED_MS < Date.now();
 }
 
 function readObject(store: Store, key: string, manifest: Manifest, id: string): Uint8Array | null {

@@ -1,9 +1,9 @@
 /** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
 
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
-import { identityFrom, isSettled, statOf } from '../file-identity.ts';
+import { isSettled, mayExist, stateOf } from '../file-identity.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
 import { startSha256 } from '../sha256.ts';
 
@@ -94,9 +94,9 @@ export function checkVariant(variant: Variant, now: number): Check {
 function checkFiles(files: readonly InputFile[], now: number): readonly InputFile[] | string {
   let renewed: InputFile[] | undefined;
   for (const [index, file] of files.entries()) {
-    const found = statOf(file.path);
-    if (found === undefined) return `${file.path} is gone`;
-    const identity = identityFrom(found);
+    const found = stateOf(file.path);
+    if (found === null) return `${file.path} is gone`;
+    const { identity } = found;
     if (identity === file.identity) continue;
     if (digestOfFile(file.path) !== file.digest) return `${file.path} changed`;
     if (!isSettled(found, now)) continue;
@@ -109,13 +109,11 @@ function checkFiles(files: readonly InputFile[], now: number): readonly InputFil
 function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly AbsentPaths[] | string {
   let renewed: AbsentPaths[][] | undefined;
   for (const [index, group] of groups.entries()) {
-    const found = statOf(group.folder);
+    const found = stateOf(group.folder);
     // What is not there has nothing in it.
-    if (found === undefined) continue;
-    const identity = identityFrom(found);
-    if (identity === group.identity) continue;
+    if (found === null || found.identity === group.identity) continue;
     for (const name of group.names) {
-      if (exists(join(group.folder, name))) return `${join(group.folder, name)} appeared`;
+      if (mayExist(join(group.folder, name))) return `${join(group.folder, name)} appeared`;
     }
     if (group.identity === null || !isSettled(found, now)) continue;
     // Folders in between may have come to be: what is added to them does not change this one.
@@ -128,15 +126,6 @@ function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly Abse
   return renewed?.flat() ?? groups;
 }
 
-/** What can't be looked at may be there. */
-function exists(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    return !['ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '');
-  }
-}
-
 /**
  * The paths by the nearest folder that exists: one look at the folder answers for all of them, where C++ has thousands.
  * A path that exists by now is named in place of the groups.
@@ -147,7 +136,7 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
     let [folder, name] = [dirname(path), basename(path)];
     // A link that leads nowhere can come to lead somewhere without its folder changing.
     let hasLink = isLink(path);
-    while (folder !== '/' && !exists(folder)) {
+    while (folder !== '/' && !mayExist(folder)) {
       hasLink ||= isLink(folder);
       [folder, name] = [dirname(folder), join(basename(folder), name)];
     }
@@ -158,7 +147,7 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
       groups.set(key, group);
     }
     // After the folder's identity was taken: what is added from here on changes that.
-    if (exists(path)) return `${path} appeared`;
+    if (mayExist(path)) return `${path} appeared`;
     group.names.push(name);
   }
   return [...groups.values()].map((group) => ({ ...group, names: group.names.sort() }));
@@ -166,8 +155,8 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
 
 /** An empty identity is no folder's: the next check looks, and may renew it. */
 function folderIdentity(folder: string, now: number): string {
-  const found = statOf(folder);
-  return found !== undefined && isSettled(found, now) ? identityFrom(found) : '';
+  const found = stateOf(folder);
+  return found !== null && isSettled(found, now) ? found.identity : '';
 }
 
 function isLink(path: string): boolean {

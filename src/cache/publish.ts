@@ -1,7 +1,6 @@
 /** Keeps what a compile came to. */
 
-import { statSync } from 'node:fs';
-import { identityFrom } from '../file-identity.ts';
+import { stateOf } from '../file-identity.ts';
 import { sha256 } from '../sha256.ts';
 import { encodeFrame } from './frame.ts';
 import { type KeyParts, outlineOf } from './key.ts';
@@ -77,9 +76,9 @@ export async function publishImage(
   if (!(await store.put([{ name, parts: [bytes] }]))) return;
   // Its identity is worth nothing before the clock has gone on.
   await new Promise((resolve) => setTimeout(resolve, IMAGE_WAIT_MS));
-  const found = statSync(store.path(name), { bigint: true, throwIfNoEntry: false });
-  if (found === undefined) return;
-  const identity = isTelling(found.ctimeNs) ? identityFrom(found) : null;
+  const found = stateOf(store.path(name), false);
+  if (found === null) return;
+  const identity = isTelling(found) ? found.identity : null;
   const digest = sha256(bytes);
   const isKept = await changeVariant(store, key, id, (variant) => ({
     ...variant,

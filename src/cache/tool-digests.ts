@@ -1,7 +1,7 @@
 /** The contents of compilers, which are too large to be read for every compile. */
 
 import { createReadStream } from 'node:fs';
-import { identityFrom, isSettled, statOf } from '../file-identity.ts';
+import { isSettled, stateOf } from '../file-identity.ts';
 import { startSha256 } from '../sha256.ts';
 import { digestOfFile, type InputFile } from './manifest.ts';
 import { memoFile, memoKey, memoName } from './names.ts';
@@ -75,8 +75,8 @@ export function learnToolsNow(store: Store, toolchain: string, before: number, p
 }
 
 function settledIdentity(path: string, before: number): string | null {
-  const found = statOf(path);
-  return found === undefined || !isSettled(found, before) ? null : identityFrom(found);
+  const found = stateOf(path);
+  return found === null || !isSettled(found, before) ? null : found.identity;
 }
 
 function fileOf(path: string, identity: string | null, digest: string | null): InputFile | null {
@@ -93,8 +93,7 @@ function remember(store: Store, toolchain: string, tools: readonly (InputFile | 
 }
 
 function identityNow(path: string): string | null {
-  const found = statOf(path);
-  return found === undefined ? null : identityFrom(found);
+  return stateOf(path)?.identity ?? null;
 }
 
 /** In pieces, so that the program goes on meanwhile. */
