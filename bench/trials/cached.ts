@@ -5,7 +5,7 @@
  * What is loaded is compiled once and kept in bench/results/cached, so that only the first run takes its minute.
  */
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
@@ -119,34 +119,39 @@ interface Run {
 
 const env = { ...process.env, FROMSOURCE_CACHE: 'on', FROMSOURCE_CACHE_DIR: `${folder}cache` };
 
-function run(program: string, library: Library): Run {
+/** From the start of node to the moment at which the result arrives here. */
+async function run(program: string, library: Library): Promise<Run> {
   const start = performance.now();
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    encoding: 'utf8',
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     env,
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const time = performance.now() - start;
-  if (stdout === '') throw new Error(stderr);
+  let [stdout, time] = ['', 0];
+  child.stdout.on('data', (data: Buffer) => {
+    time ||= performance.now() - start;
+    stdout += data;
+  });
+  await new Promise((resolve) => child.once('close', resolve));
   const answer = JSON.parse(stdout);
-  verify(answer.result, library.expected, `${library.name}: ${stderr}`);
+  verify(answer.result, library.expected, library.name);
   return { process: time, within: answer.time, status: answer.cache?.status, compile: answer.compile };
 }
 
 for (const library of libraries) {
   const [cached, byHand] = [programs.cached(library), programs.koffi(library)];
   // A hit whose files are older than 2 s reads nothing: that is what every later run is.
-  let miss = run(cached, library);
+  let miss = await run(cached, library);
   if (miss.status === 'miss') {
     writeFileSync(`${folder}${library.name.replace(/\W+/g, '-')}.miss`, String(miss.within));
     await new Promise((resolve) => setTimeout(resolve, 2500));
   }
-  for (let round = 0; round < 2; round += 1) miss = run(cached, library);
+  for (let round = 0; round < 2; round += 1) miss = await run(cached, library);
   verify(miss.status, 'hit', `the cache, for ${library.name}`);
 
   const runs = { cached: [] as Run[], koffi: [] as Run[] };
   for (let round = 0; round < ROUNDS; round += 1) {
-    runs.cached.push(run(cached, library));
-    runs.koffi.push(run(byHand, library));
+    runs.cached.push(await run(cached, library));
+    runs.koffi.push(await run(byHand, library));
   }
   for (const { status } of runs.cached) verify(status, 'hit', `the cache, for ${library.name}`);
   const pick = (which: keyof typeof runs, key: 'process' | 'within') => median(runs[which].map((each) => each[key]));
