@@ -1,7 +1,7 @@
 /** The folder that a cache is kept in, and whether what lies in it may be trusted. */
 
-import { constants, lstatSync, mkdirSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { FORMAT_VERSION } from './frame.ts';
 import { TEMPORARY_FOLDER } from './names.ts';
 
@@ -45,10 +45,22 @@ export function prepareFolder(folder: string, readOnly: boolean): string | null 
   const entries = entryFolder(folder);
   try {
     const isThere = lstatSync(entries, { throwIfNoEntry: false, bigint: true }) !== undefined;
-    if (!isThere && !readOnly) mkdirSync(join(entries, TEMPORARY_FOLDER), { recursive: true, mode: 0o700 });
+    if (!isThere && !readOnly) makeFolder(join(entries, TEMPORARY_FOLDER));
     return distrust(folder) ?? distrust(entries);
   } catch (error) {
     return (error as Error).message;
+  }
+}
+
+/** Not by `recursive`, which goes round for ever where a folder is there and none can be made in it, as in `/proc`. */
+function makeFolder(folder: string): void {
+  const parent = dirname(folder);
+  if (!existsSync(parent)) makeFolder(parent);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process was quicker.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

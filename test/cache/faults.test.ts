@@ -158,6 +158,7 @@ describe('nothing is taken from a folder that', () => {
     ['is not known: there is no HOME', undefined],
     ['is not known: HOME is empty', ''],
     ['depends on where the program runs: HOME is relative', 'home'],
+    ['can not be made: HOME is /proc', '/proc'],
   ])('%s', async (_, home) => {
     const cwd = children.freshPath();
     mkdirSync(cwd);
