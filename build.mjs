@@ -48,7 +48,13 @@ function toScript(module) {
     names.push(...pairs.map(([local, name = local]) => name));
     return `return { ${pairs.map(([local, name = local]) => `${name}: ${local}`).join(', ')} };`;
   });
-  const script = `(function (require, url, importHere) { ${lines.join('\n')}\n})`;
+  // Strict, as every module is. The last line stays the last: it names the source map.
+  lines.splice(
+    lines.findLastIndex((line) => line.startsWith('//# sourceMappingURL=')),
+    0,
+    '})',
+  );
+  const script = `(function (require, url, importHere) { 'use strict'; ${lines.join('\n')}`;
   const left = /^(import|export) .*|\bimport[.(].*/m.exec(script);
   if (left !== null) throw new Error(`the start can't be made a script: ${left[0]}`);
   return { names, script };
@@ -70,7 +76,10 @@ const filename = import.meta.dirname + '/start.script.js';
 export const codeFile = \`\${import.meta.dirname}/start-${digest}-\${process.version}-\${process.arch}.code\`;
 let cachedData;
 try {
-  cachedData = readFileSync(codeFile);
+  // start-code.mjs writes it twice, to tell damage by.
+  const twice = readFileSync(codeFile);
+  const half = twice.subarray(0, twice.length / 2);
+  if (half.length > 0 && half.equals(twice.subarray(half.length))) cachedData = half;
 } catch {}
 export const script = new Script(readFileSync(filename, 'utf8'), { filename, cachedData });
 const run = script.runInThisContext();

@@ -6,7 +6,7 @@
  * Where nothing can be compiled, or the folder can't be written to, it keeps less or nothing, and is no failure.
  */
 
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -38,7 +38,12 @@ try {
 }
 
 try {
-  writeFileSync(`${codeFile}.new`, script.createCachedData());
+  const code = script.createCachedData();
+  const descriptor = openSync(`${codeFile}.new`, 'w');
+  // Twice, because V8 takes damaged code and dies of it: what reads it compares the halves, which takes no time.
+  writeFileSync(descriptor, Buffer.concat([code, code]));
+  fsyncSync(descriptor);
+  closeSync(descriptor);
   renameSync(`${codeFile}.new`, codeFile);
 } catch (error) {
   console.log(`start-code: not kept: ${error.message}`);

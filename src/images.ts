@@ -1,6 +1,7 @@
 /** Makes the linked images of what was compiled, when there is time. */
 
 import { constants } from 'node:os';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { readManifest } from './cache/lookup.ts';
 import { publishImage } from './cache/publish.ts';
 import type { Store } from './cache/store.ts';

@@ -1,5 +1,7 @@
 /** Keeps what was compiled, after the load, which never waits for it. */
 
+// Not the global ones, which a test may have put clockwork in the place of.
+import { setImmediate } from 'node:timers';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';

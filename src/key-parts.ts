@@ -8,14 +8,13 @@ import type { Toolchain } from './toolchain/discover.ts';
 
 /** Everything that decides the bytes, but for what is in files. */
 export function keyPartsOf(toolchain: Toolchain, request: CompileRequest): KeyParts {
-  const { input, flags } = request;
-  const folder = process.cwd();
+  const { input, flags, folder } = request;
   const { kind, version, target, path, resident } = toolchain;
   const isText = input.kind === 'text';
   return {
     compiler: [kind, version, target, path, resident ?? ''],
     cpu: asksForNative(flags) ? hostCpu().identity : '',
-    command: [...keyCommand(toolchain, request, folder), ...passesOf(input)],
+    command: [...keyCommand(toolchain, request), ...passesOf(input)],
     folder,
     environment: environmentOf(toolchain),
     displayName: input.kind === 'file' ? '' : input.displayName,

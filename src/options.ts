@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { CacheSettings } from './cache/open.ts';
 import { checkAmount, checkBoolean, checkNonEmpty, checkRecord, checkString, checkStrings, refuse } from './checks.ts';
 import type { CompileInput, CompileLimits, CompileRequest, Language } from './compile/compiler.ts';
+import { SourceLibraryError } from './errors.ts';
 import {
   type ArchiveInput,
   INPUT_NAMES,
@@ -76,6 +77,8 @@ export type SourceLibrarySpec = SourceLibraryOptions &
 /** A validated spec with every default filled in. */
 export interface ResolvedSpec {
   readonly name: string;
+  /** The working folder of the load, absolute: it may be another one by the time that something is compiled. */
+  readonly folder: string;
   readonly input: LibraryInput;
   /** Of a source; `'c'` for other inputs, which have none. */
   readonly language: Language;
@@ -168,6 +171,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   }
   return {
     name,
+    folder: workingFolder(name),
     input,
     language,
     flags: checkStrings('flags', spec.flags),
@@ -187,10 +191,19 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   };
 }
 
+function workingFolder(library: string): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    const message = `${library}: the working folder is gone; change to another one by \`process.chdir\``;
+    throw new SourceLibraryError('ERR_WORKING_FOLDER', library, message, { cause });
+  }
+}
+
 /** What the compile stage is asked for. */
 export function requestOf(spec: ResolvedSpec, input: CompileInput): CompileRequest {
-  const { name, language, flags, includePaths, defines, unsafeFlags, limits, signal } = spec;
-  return { library: name, input, language, flags, includePaths, defines, unsafeFlags, limits, signal };
+  const { name, folder, language, flags, includePaths, defines, unsafeFlags, limits, signal } = spec;
+  return { library: name, folder, input, language, flags, includePaths, defines, unsafeFlags, limits, signal };
 }
 
 /** What a reload may change. */

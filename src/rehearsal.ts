@@ -1,6 +1,6 @@
 /** Goes once through what every load goes through, when the package is imported. */
 
-import { defaultFolder, entryFolder } from './cache/folder.ts';
+import { defaultFolder, prepareFolder } from './cache/folder.ts';
 import { keyOf } from './cache/key.ts';
 import { checkVariant } from './cache/manifest.ts';
 import { openStore, type Store } from './cache/store.ts';
@@ -53,7 +53,7 @@ export function rehearse(): void {
 /** The cache that loads use by default, unless it is off or was never made. */
 function existingStore(): Store | null {
   const folder = process.env.FROMSOURCE_CACHE === 'off' ? null : defaultFolder();
-  if (folder === null || identityOf(entryFolder(folder)) === 'absent') return null;
-  const store = openStore({ ...DEFAULT_CACHE, folder });
-  return store.fault === null ? store : null;
+  // Read-only, so that nothing is made; and only where there is nothing that a load would have to warn of.
+  if (folder === null || prepareFolder(folder, true) !== null) return null;
+  return openStore({ ...DEFAULT_CACHE, folder });
 }

@@ -85,7 +85,7 @@ async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolch
 /** Folders that names in the code may begin with; of two that fit the later one is meant. */
 function foldersOf(spec: ResolvedSpec, input: CompileInput): string[] {
   const own = input.kind === 'file' ? [dirname(input.path)] : [];
-  return [...spec.includePaths, process.cwd(), ...own].filter((folder) => folder !== '/');
+  return [...spec.includePaths, spec.folder, ...own].filter((folder) => folder !== '/');
 }
 
 /** Names below the folder become relative, the folder itself `.`. A map can't be given for a name with `=`. */

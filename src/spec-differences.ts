@@ -5,14 +5,14 @@ import type { ResolvedSpec } from './options.ts';
 
 /**
  * In which options two specs of one name differ, each with a text that shows both values. `signal` says how a caller
- * waits, not what the library is; the display name follows from the name.
+ * waits, not what the library is; the display name follows from the name; what starts at the folder is absolute.
  */
 export function specDifferences(
   a: ResolvedSpec,
   b: ResolvedSpec,
 ): { readonly option: string; readonly text: string }[] {
   const values = (spec: ResolvedSpec): Record<string, unknown> => {
-    const { input, limits, signal, ...rest } = spec;
+    const { input, limits, signal, folder, ...rest } = spec;
     const { kind, displayName, ...source } = { displayName: '', ...input };
     return { ...rest, ...limits, ...source };
   };

@@ -1,5 +1,6 @@
 /** The answer to "was this compiled before, and does it still hold?". */
 
+import { setImmediate } from 'node:timers';
 import { type FileState, stateOf } from '../file-identity.ts';
 import { explainDifference, type KeyOutline, type KeyParts, keyOf, outlineOf } from './key.ts';
 import { checkVariant, digestOfFile, type Manifest, type Variant } from './manifest.ts';
@@ -133,10 +134,10 @@ function removeVariant(store: Store, key: string, manifest: Manifest, id: string
 }
 
 /** The memo of a library's last compile. */
-export const lastCompile = (library: string, folder: string): string => memoKey(`last\0${library}\0${folder}`);
+export const lastCompile = (library: string): string => memoKey(`last\0${library}`);
 
 function explainMiss(store: Store, parts: KeyParts, library: string): string {
-  const key = lastCompile(library, parts.folder);
+  const key = lastCompile(library);
   const frame = store.readFrame('memo', memoName(key), key);
   return frame === null ? 'never compiled' : explainDifference(frame.json as KeyOutline, outlineOf(parts));
 }

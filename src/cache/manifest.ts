@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
-import { isSettled, mayExist, stateOf } from '../file-identity.ts';
+import { type FileState, isSettled, mayExist, stateOf } from '../file-identity.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
 import { startSha256 } from '../sha256.ts';
 
@@ -98,7 +98,7 @@ function checkFiles(files: readonly InputFile[], now: number): readonly InputFil
     if (found === null) return `${file.path} is gone`;
     const { identity } = found;
     if (identity === file.identity) continue;
-    if (digestOfFile(file.path) !== file.digest) return `${file.path} changed`;
+    if (digestOnce(file.path, found, now) !== file.digest) return `${file.path} changed`;
     if (!isSettled(found, now)) continue;
     renewed ??= [...files];
     renewed[index] = { ...file, identity };
@@ -165,6 +165,22 @@ function isLink(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Path and identity → digest: a compiler that was copied has 80 MB to be read, and every entry of its asks. */
+const digests = new Map<string, string | null>();
+
+/** The digest of a file with this state, which is read once as long as the state tells that it is the same. */
+function digestOnce(path: string, found: FileState, now: number): string | null {
+  if (!isSettled(found, now)) return digestOfFile(path);
+  const name = `${found.identity} ${path}`;
+  let digest = digests.get(name);
+  if (digest === undefined) {
+    digest = digestOfFile(path);
+    // What was read may be what came just now.
+    if (stateOf(path)?.identity === found.identity) digests.set(name, digest);
+  }
+  return digest;
 }
 
 const CHUNK_BYTES = 2 ** 18;

@@ -6,7 +6,15 @@ import { encodeFrame } from './frame.ts';
 import { type KeyParts, outlineOf } from './key.ts';
 import { isTelling, lastCompile, readManifest } from './lookup.ts';
 import { evict } from './maintenance.ts';
-import { groupAbsent, type ImageRecord, type InputFile, MAX_VARIANTS, type Variant, variantId } from './manifest.ts';
+import {
+  digestOfFile,
+  groupAbsent,
+  type ImageRecord,
+  type InputFile,
+  MAX_VARIANTS,
+  type Variant,
+  variantId,
+} from './manifest.ts';
 import { imageName, manifestFile, memoFile, objectKey, objectName } from './names.ts';
 import type { Store } from './store.ts';
 
@@ -42,7 +50,7 @@ export async function publish(
   const id = variantId(key, inputs);
   const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
   const others = readManifest(store, key).variants.filter((other) => other.id !== id);
-  const last = lastCompile(library, parts.folder);
+  const last = lastCompile(library);
   const isKept = await store.put([
     { name: objectName(key, id), parts: encodeFrame('object', objectKey(key, id), null, object) },
     memoFile(last, outlineOf(parts)),
@@ -78,8 +86,10 @@ export async function publishImage(
   await new Promise((resolve) => setTimeout(resolve, IMAGE_WAIT_MS));
   const found = stateOf(store.path(name), false);
   if (found === null) return;
-  const identity = isTelling(found) ? found.identity : null;
   const digest = sha256(bytes);
+  // Another process may have put another one there meanwhile, which the digest finds out when it is opened.
+  const isOurs = digestOfFile(store.path(name)) === digest;
+  const identity = isOurs && isTelling(found) ? found.identity : null;
   const isKept = await changeVariant(store, key, id, (variant) => ({
     ...variant,
     image: { digest, identity, layout },

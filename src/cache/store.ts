@@ -19,6 +19,7 @@ import {
   fsync,
   fsyncSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -29,7 +30,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isAlive, pidNamespace } from '../process-identity.ts';
 import { entryFolder, prepareFolder, warnOnce } from './folder.ts';
@@ -205,7 +206,7 @@ export class Store {
 
   #write(name: string, parts: readonly Uint8Array[]): PendingFile {
     const temporary = join(this.folder, TEMPORARY_FOLDER, temporaryName());
-    const descriptor = openSync(temporary, 'wx', 0o600);
+    const descriptor = this.#create(temporary);
     try {
       for (const part of parts) {
         for (let at = 0; at < part.byteLength; ) at += writeSync(descriptor, part, at);
@@ -216,6 +217,17 @@ export class Store {
       throw error;
     }
     return { descriptor, temporary, final: this.path(name) };
+  }
+
+  #create(temporary: string): number {
+    try {
+      return openSync(temporary, 'wx', 0o600);
+    } catch (error) {
+      // An empty folder, which somebody tidied away. Without the folder around it there is no cache any more.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      mkdirSync(dirname(temporary), { mode: 0o700 });
+      return openSync(temporary, 'wx', 0o600);
+    }
   }
 
   /** Notes that an entry was used, for those that are removed first. Unused for a second or not, it is all the same. */

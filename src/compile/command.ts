@@ -36,7 +36,7 @@ export function compilerArguments(
   const { headerFolder } = places;
   const headers = headerFolder === null ? [] : ['-iquote', headerFolder, '-I', headerFolder];
   const includes = request.includePaths.flatMap((folder) => ['-I', resolve(cwd, folder)]);
-  const optimise = flags.some((flag) => /^-O/.test(flag)) ? [] : ['-O2'];
+  const optimise = readFlags(flags).some(({ option }) => /^-O/.test(option)) ? [] : ['-O2'];
   return [
     ...optimise,
     ...headers,

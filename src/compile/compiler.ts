@@ -45,6 +45,8 @@ export interface CompileLimits {
 export interface CompileRequest {
   /** The library's name, for errors only. */
   readonly library: string;
+  /** The caller's working folder, absolute: the compiler runs there, and relative names start there. */
+  readonly folder: string;
   readonly input: CompileInput;
   readonly language: Language;
   /** The caller's flags, not yet judged. */

@@ -3,7 +3,7 @@
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
 import type { CompileRequest } from './compiler.ts';
-import { readFlags } from './flags.ts';
+import { type Flag, readFlags } from './flags.ts';
 import type { CompilePlaces } from './sources.ts';
 
 /** In-memory headers lie in a folder of another name at every compile. */
@@ -13,13 +13,13 @@ const HEADER_FOLDER = '/headers';
  * The command of a compile as it would be run, but for what makes no difference: the name of the folder that holds the
  * in-memory headers, the order of `defines`, `-Ifoo` against `-I foo`, and `-O` flags before the last.
  */
-export function keyCommand(toolchain: Toolchain, request: CompileRequest, cwd: string): string[] {
-  const { input, defines } = request;
+export function keyCommand(toolchain: Toolchain, request: CompileRequest): string[] {
+  const { input, defines, folder } = request;
   const hasHeaders = input.kind === 'text' && Object.keys(input.headers).length > 0;
   const places: CompilePlaces = {
-    callerFolder: cwd,
+    callerFolder: folder,
     headerFolder: hasHeaders ? HEADER_FOLDER : null,
-    runFolder: cwd,
+    runFolder: folder,
   };
   // Stably, so that two forms of one macro, `F(x)` and `F(...)`, keep their order.
   const macro = ([name]: [string, unknown]): string => name.split('(')[0] as string;
@@ -28,7 +28,7 @@ export function keyCommand(toolchain: Toolchain, request: CompileRequest, cwd: s
   return compilerArguments(toolchain, normal, places, { object: '-', rule: '-' });
 }
 
-const isLevel = (word: string): boolean => /^-O/.test(word);
+const isLevel = ({ words: [word = ''] }: Flag): boolean => /^-O([0-9]|s|z|g|fast)?$/.test(word);
 
 /**
  * Without the levels that a later one takes back, and without an `-O2` that comes first and alone, which is the default.
@@ -36,10 +36,10 @@ const isLevel = (word: string): boolean => /^-O/.test(word);
  */
 function normalFlags(words: readonly string[]): string[] {
   const flags = readFlags(words);
-  const last = flags.findLastIndex(({ words: [word = ''] }) => isLevel(word));
-  return flags.flatMap(({ option, value, words }, index) => {
-    const [word = ''] = words;
-    if (isLevel(word) && (index !== last || (index === 0 && word === '-O2'))) return [];
+  const last = flags.findLastIndex(isLevel);
+  return flags.flatMap((flag, index) => {
+    const { option, value, words } = flag;
+    if (isLevel(flag) && (index !== last || (index === 0 && words[0] === '-O2'))) return [];
     return value === undefined ? words : [option, value];
   });
 }

@@ -42,7 +42,7 @@ export async function recordOneShot(
   startedAt: number,
 ): Promise<CompileRecord> {
   const { input, output = 'object', flags } = request;
-  const cwd = process.cwd();
+  const cwd = request.folder;
   const since = startedAt - CLOCK_SLACK;
   const volatile = new Set(unlistedBy(request));
   const seen = await readFiles([...new Set(dependencies)], since);

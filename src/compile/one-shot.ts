@@ -30,7 +30,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
   checkFlags(request);
   checkIR(toolchain, request);
   const { input, library, limits } = request;
-  const cwd = process.cwd();
+  const cwd = request.folder;
   const hasHeaders = input.kind === 'text' && Object.keys(input.headers).length > 0;
   const fail = (error: unknown) => {
     throw folderFailure(library, error);

@@ -54,7 +54,7 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
   request.signal?.throwIfAborted();
   checkFlags(request);
   const { input } = request;
-  const cwd = process.cwd();
+  const cwd = request.folder;
   const headers = input.kind === 'text' ? Object.entries(input.headers) : [];
   // The one-shot compiler has a folder to run in that turns this order round.
   if (input.kind === 'text' && isShadowed(input.headers, cwd)) return null;
@@ -150,9 +150,9 @@ async function conclude(
  * What a driver keeps parsed ends with the last `#include` at the top. It is the same for every library that begins with
  * the same text and has the same options.
  */
-function prefixOf({ language, flags, includePaths, defines }: CompileRequest, text: string): string | null {
+function prefixOf({ folder, language, flags, includePaths, defines }: CompileRequest, text: string): string | null {
   const last = text.lastIndexOf('#include', 64 * 1024);
   if (last < 0) return null;
-  const options = JSON.stringify([language, flags, includePaths, defines, process.cwd()]);
+  const options = JSON.stringify([language, flags, includePaths, defines, folder]);
   return createHash('sha1').update(options).update('\0').update(text.slice(0, last)).digest('base64');
 }

@@ -1,10 +1,8 @@
 /** What changes a key and what doesn't: every pair of requests that could give other bytes has two keys. */
 
-import { mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type KeyParts, keyOf, outlineOf } from '../../src/cache/key.ts';
 import type { CompileInput, CompileRequest } from '../../src/compile/compiler.ts';
 import { asksForNative } from '../../src/compile/key-command.ts';
@@ -42,21 +40,6 @@ const text = (change: Partial<CompileInput & { kind: 'text' }>) =>
   key({ ...base, input: { ...base.input, ...change } as CompileInput });
 const input = (change: CompileInput) => key({ ...bare, input: change });
 
-const folders: string[] = [];
-
-/** The key in another working folder. */
-function inFolder(make: () => string): string {
-  const before = process.cwd();
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fromsource-key-')));
-  folders.push(folder);
-  process.chdir(folder);
-  try {
-    return make();
-  } finally {
-    process.chdir(before);
-  }
-}
-
 function withEnvironment(name: string, value: string | undefined, make: () => string): string {
   vi.stubEnv(name, value);
   try {
@@ -65,10 +48,6 @@ function withEnvironment(name: string, value: string | undefined, make: () => st
     vi.unstubAllEnvs();
   }
 }
-
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmdirSync(folder);
-});
 
 /** Each is another compile than every other in the list. */
 const DIFFERENT: Readonly<Record<string, () => string>> = {
@@ -141,7 +120,7 @@ const DIFFERENT: Readonly<Record<string, () => string>> = {
   'an old clang': () => key(base, { ...clang, major: 15, version: '15.0.7' }),
   'another HOME, with an old clang': () =>
     withEnvironment('HOME', '/other', () => key(base, { ...clang, major: 15, version: '15.0.7' })),
-  'another working folder': () => inFolder(() => key(base)),
+  'another working folder': () => key({ ...base, folder: '/elsewhere' }),
   'a file': () => input({ kind: 'file', path: '/src/vec.c' }),
   'another file': () => input({ kind: 'file', path: '/src/vec2.c' }),
   'a text that is the name of the file': () => input({ ...bare.input, text: '/src/vec.c' } as CompileInput),
@@ -284,6 +263,11 @@ test('an outline tells the same requests apart', () => {
 describe('the order decides, and is in the key,', () => {
   test('of a level that brings options of its own, and what takes one of them back', () => {
     expect(flags('-fno-fast-math', '-Ofast')).not.toBe(flags('-Ofast', '-fno-fast-math'));
+  });
+
+  test('of what only looks like a level', () => {
+    expect(flags('-O2', '-I', '-Ox')).toBe(flags('-I', '-Ox'));
+    expect(flags('-I', '-Ox')).not.toBe(flags('-I', '-Oy'));
   });
 
   test('of two definitions of one macro', () => {

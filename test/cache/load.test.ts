@@ -199,6 +199,43 @@ describe('an input that changes', () => {
   });
 });
 
+describe('the working folder', () => {
+  test.each([undefined, 'gcc'])(
+    'is that of the call, wherever the program goes then (compiler: %s)',
+    async (compiler) => {
+      const dir = folder();
+      const [one, other] = [folder(), folder()];
+      writeFileSync(join(one, 'value.h'), '#define VALUE 1\n');
+      writeFileSync(join(other, 'value.h'), '#define VALUE 2\n');
+      await aTick();
+      const spec = {
+        source: '#include "value.h"\nint value(void) { return VALUE; }',
+        ...(compiler === undefined ? {} : { compiler }),
+      };
+      const before = process.cwd();
+      const valueIn = async (start: string, next: string): Promise<unknown> => {
+        process.chdir(start);
+        const loading = load(dir, spec);
+        process.chdir(next);
+        return (await loading).func('int value()')();
+      };
+      try {
+        expect(await valueIn(one, other)).toBe(1);
+        expect(await valueIn(other, one)).toBe(2);
+        expect(await valueIn(one, one)).toBe(1);
+      } finally {
+        process.chdir(before);
+      }
+    },
+  );
+});
+
+test('a flag is refused whether or not something that means the same is kept', async () => {
+  const dir = folder();
+  await once(dir, { ...add, flags: ['-O2'] });
+  await expect(load(dir, { ...add, flags: ['-ObjC', '-O2'] })).rejects.toThrow(CompileError);
+});
+
 describe('what can not be kept', () => {
   test.each([undefined, 'clang-22', 'gcc'])(
     'is said to be so: the time of the compile (compiler: %s)',

@@ -14,6 +14,7 @@ export function textRequest(text: string, variation: Variation = {}): CompileReq
   const { headers = {}, displayName = 'vec.c', limits = {}, ...fields } = variation;
   return {
     library: 'vec',
+    folder: process.cwd(),
     input: { kind: 'text', text, displayName, headers },
     language: 'c',
     flags: [],
