@@ -12,7 +12,6 @@ import type { CompileRequest, CompileResult } from './compile/compiler.ts';
 import { keepImage, makeImages } from './images.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import type { Toolchain } from './toolchain/discover.ts';
-import { absentGccFolders } from './toolchain/gcc-installations.ts';
 import { residentFiles } from './toolchain/resident-files.ts';
 
 /** A compile that was linked. */
@@ -102,9 +101,8 @@ async function keepObject(made: Made) {
   const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
   const { object, diagnostics } = result;
-  const { read } = record;
-  const absent = [...record.absent, ...absentGccFolders(toolchain)];
-  const compiled = { object, diagnostics, language: link.language, read, absent, tools };
+  const { read, absent, listed } = record;
+  const compiled = { object, diagnostics, language: link.language, read, absent, listed, tools };
   return publish(store, key, parts, link.library, compiled);
 }
 

@@ -31,7 +31,10 @@ export function rehearse(): void {
   keyOf(keyPartsOf(toolchain, requestOf(spec, spec.input as CompileInput)));
   setImmediate(() => {});
   const absent = [{ folder: '/', identity: identityOf('/'), names: [] }];
-  checkVariant({ id: '', read: [], tools: [], absent, diagnostics: [], objectBytes: 0, language: 'c', image: null }, 0);
+  checkVariant(
+    { id: '', read: [], tools: [], absent, listed: [], diagnostics: [], objectBytes: 0, language: 'c', image: null },
+    0,
+  );
 
   const abs = { address: addressIn(0n, 'abs') as bigint, kind: 'function', size: 0 } as const;
   const build: Build = {

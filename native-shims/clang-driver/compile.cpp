@@ -41,21 +41,34 @@ layered(IntrusiveRefCntPtr<vfs::FileSystem> Disk,
   return Both;
 }
 
+/// Whether a file was read below it, which would be gone.
+static bool hasRead(const FileRecord &Record, StringRef Folder) {
+  std::string Below = (Folder + "/").str();
+  auto At = Record.Read.lower_bound(Below);
+  return At != Record.Read.end() && StringRef(At->first).starts_with(Below);
+}
+
 static void report(const FileRecord &Record, Answer &To) {
   for (const auto &[Path, File] : Record.Read)
     To.Read.push_back({Path, File.Size, toHex(File.Digest, true)});
-  To.Absent.assign(Record.Absent.begin(), Record.Absent.end());
+  // Some are asked for with a slash at the end, which means something here.
+  for (StringRef Path : Record.Absent)
+    To.Absent.push_back(Path.rtrim('/').str());
+  for (StringRef Folder : Record.Folders)
+    if (!Folder.ends_with("/") && !Folder.ends_with("/.") &&
+        !hasRead(Record, Folder))
+      To.Absent.push_back((Folder + "/").str());
+  for (const auto &[Path, Entries] : Record.Listed)
+    To.Listed.push_back({Path, Entries.Digest});
   To.Volatile.assign(Record.Volatile.begin(), Record.Volatile.end());
 }
 
-/// Files that would change the arguments if they were there: `x.h.pch` and
-/// `x.h.gch`, which the driver takes in place of `-include x.h`, and what a
-/// sanitizer leaves out. Where compilers and libraries are is the toolchain's.
+/// What would change the arguments if it were there: another gcc, whose headers
+/// clang would take, folders of headers, `x.h.pch` and `x.h.gch`, which the
+/// driver takes in place of `-include x.h`, and what a sanitizer leaves out.
 static void reportProbed(const FileRecord &Probed, FileRecord &To) {
-  for (StringRef Path : Probed.Absent)
-    for (StringRef End : {".pch", ".gch", "_ignorelist.txt"})
-      if (Path.ends_with(End))
-        To.Absent.insert(Path.str());
+  To.Absent.insert(Probed.Absent.begin(), Probed.Absent.end());
+  To.Listed.insert(Probed.Listed.begin(), Probed.Listed.end());
 }
 
 /// The other end can't look for a name that is no Unicode.
@@ -63,9 +76,13 @@ static void reportUnnameable(FileRecord &Record) {
   for (const auto &Each : Record.Read)
     if (!json::isUTF8(Each.first))
       Record.Volatile.insert(Each.first);
-  for (const std::string &Path : Record.Absent)
-    if (!json::isUTF8(Path))
-      Record.Volatile.insert(Path);
+  for (const auto *Paths : {&Record.Absent, &Record.Folders})
+    for (const std::string &Path : *Paths)
+      if (!json::isUTF8(Path))
+        Record.Volatile.insert(Path);
+  for (const auto &Each : Record.Listed)
+    if (!json::isUTF8(Each.first))
+      Record.Volatile.insert(Each.first);
 }
 
 static void measure(Answer &To) {

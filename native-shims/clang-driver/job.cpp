@@ -18,7 +18,6 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/TargetParser/Host.h"
-#include <unistd.h>
 
 using namespace clang;
 using namespace llvm;
@@ -139,21 +138,16 @@ static void readArguments(Job &To) {
   To.Early = std::move(Early);
 }
 
-static bool isUnchanged(const Job &What, const std::string &Program) {
-  if (FileStamp::of(Program.c_str()) != What.ProgramStamp)
-    return false;
-  const FileRecord &Probed = What.Probed;
-  for (const auto &[Path, Changed] : Probed.Listed)
-    if (timeOfChange(Path) != Changed)
-      return false;
-  for (const auto *Paths : {&Probed.Present, &Probed.Folders})
-    for (const std::string &Path : *Paths)
-      if (access(Path.c_str(), F_OK) != 0)
-        return false;
-  for (const std::string &Path : Probed.Absent)
-    if (access(Path.c_str(), F_OK) == 0)
-      return false;
-  return true;
+/// A folder is a gcc of which clang takes the headers once it has this file.
+static void listInstallations(FileRecord &Probed) {
+  std::set<std::string> Paths = Probed.Present;
+  Paths.insert(Probed.Absent.begin(), Probed.Absent.end());
+  for (StringRef Path : Paths)
+    if (sys::path::filename(Path) == "crtbegin.o") {
+      std::string Folder = sys::path::parent_path(Path).str();
+      if (sys::fs::is_directory(Folder))
+        Probed.list(Folder);
+    }
 }
 
 std::shared_ptr<const Job>
@@ -164,7 +158,9 @@ JobCache::get(const std::vector<std::string> &Command,
     (Key += '\0') += Word;
   auto Found = ByKey.find(Key);
   if (Found != ByKey.end() &&
-      isUnchanged(*Found->second->second, Command.front())) {
+      FileStamp::of(Command.front().c_str()) ==
+          Found->second->second->ProgramStamp &&
+      isUnchanged(Found->second->second->Probed)) {
     Recent.splice(Recent.begin(), Recent, Found->second);
     return Recent.front().second;
   }
@@ -175,6 +171,7 @@ JobCache::get(const std::vector<std::string> &Command,
   if (Made->Unsupported.empty() && !Made->Failed)
     readArguments(*Made);
   Made->Probed = std::move(FS->Record);
+  listInstallations(Made->Probed);
 
   if (Found != ByKey.end()) {
     Recent.erase(Found->second);

@@ -11,7 +11,6 @@
 #include "clang/Serialization/PCHContainerOperations.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include <unistd.h>
 
 using namespace clang;
 using namespace llvm;
@@ -76,7 +75,7 @@ static std::string keyOf(const Job &What, const CompileMessage &Message,
   return Key;
 }
 
-static bool isUnchanged(FileRecord &Record, DigestMemo &Memo) {
+static bool isUpToDate(FileRecord &Record, DigestMemo &Memo) {
   // Nothing was kept, and nothing would be; some of it may have no end.
   if (!Record.Volatile.empty())
     return true;
@@ -95,14 +94,7 @@ static bool isUnchanged(FileRecord &Record, DigestMemo &Memo) {
                  File.Stamp) != File.Digest)
       return false;
   }
-  for (const auto *Paths : {&Record.Present, &Record.Folders})
-    for (const std::string &Path : *Paths)
-      if (!Record.Read.count(Path) && access(Path.c_str(), F_OK) != 0)
-        return false;
-  for (const std::string &Path : Record.Absent)
-    if (access(Path.c_str(), F_OK) == 0)
-      return false;
-  return true;
+  return isUnchanged(Record);
 }
 
 namespace {
@@ -188,7 +180,7 @@ PreambleCache::get(const Job &What, const CompileMessage &Message,
       keyOf(What, Message, Prefix, Bounds->PreambleEndsAtStartOfLine);
 
   auto Found = find_if(Recent, [&](Preamble &P) { return P.Key == Key; });
-  if (Found != Recent.end() && isUnchanged(Found->Record, Memo)) {
+  if (Found != Recent.end() && isUpToDate(Found->Record, Memo)) {
     Recent.splice(Recent.begin(), Recent, Found);
     Use = Found->Parsed ? PreambleUse::Reused : PreambleUse::None;
     return Found->Parsed ? &*Found : nullptr;

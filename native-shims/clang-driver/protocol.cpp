@@ -245,13 +245,16 @@ EncodedFrame encodeAnswer(int64_t Id, const Answer &A) {
     TooLong.Reason = "what it made is larger than a frame may be";
     return encodeAnswer(Id, TooLong);
   }
-  json::Array Read, Absent, Volatile;
+  json::Array Read, Absent, Listed, Volatile;
   for (const FileRead &File : A.Read)
     Read.push_back(json::Object{{"path", unicode(File.Path)},
                                 {"size", int64_t(File.Size)},
                                 {"digest", File.Digest}});
   for (const std::string &Path : A.Absent)
     Absent.push_back(unicode(Path));
+  for (const FolderListed &Folder : A.Listed)
+    Listed.push_back(json::Object{{"path", unicode(Folder.Path)},
+                                  {"digest", Folder.Digest}});
   for (const std::string &Reason : A.Volatile)
     Volatile.push_back(unicode(Reason));
   Frame.Head = headOf(
@@ -264,6 +267,7 @@ EncodedFrame encodeAnswer(int64_t Id, const Answer &A) {
                    {"declarations", nullptr},
                    {"read", std::move(Read)},
                    {"absent", std::move(Absent)},
+                   {"listed", std::move(Listed)},
                    {"volatile", std::move(Volatile)},
                    {"preamble", A.Preamble == PreambleUse::None    ? "none"
                                 : A.Preamble == PreambleUse::Built ? "built"

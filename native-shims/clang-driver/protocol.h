@@ -31,7 +31,7 @@
 
 namespace fromsource {
 
-constexpr int ProtocolVersion = 2;
+constexpr int ProtocolVersion = 3;
 
 /// A frame longer than this is a broken stream, not a message.
 constexpr uint32_t MaxFrameBytes = 1u << 30;
@@ -76,6 +76,13 @@ struct FileRead {
   std::string Digest;
 };
 
+struct FolderListed {
+  std::string Path;
+  /// SHA-256, in hexadecimal, of the names of its entries: sorted by their
+  /// bytes, with a NUL behind each. Empty when they could not be listed.
+  std::string Digest;
+};
+
 struct PhaseTimes {
   double Frontend = 0, Optimise = 0, Codegen = 0, Total = 0;
 };
@@ -87,7 +94,10 @@ struct Answer {
   std::string Stderr;
   std::vector<std::pair<OutputKind, llvm::SmallVector<char, 0>>> Outputs;
   std::vector<FileRead> Read;
+  /// What was not there; with a slash at the end, what was a folder, and must
+  /// not be a file.
   std::vector<std::string> Absent;
+  std::vector<FolderListed> Listed;
   std::vector<std::string> Volatile;
   PreambleUse Preamble = PreambleUse::None;
   PhaseTimes Times;

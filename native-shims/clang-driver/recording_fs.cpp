@@ -2,8 +2,12 @@
 
 #include "recording_fs.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace llvm;
 
@@ -39,11 +43,48 @@ private:
 };
 } // namespace
 
-int64_t timeOfChange(const std::string &Folder) {
+/// In nanoseconds; 0 when it is gone.
+static int64_t timeOfChange(const std::string &Folder) {
   struct stat Found;
   if (::stat(Folder.c_str(), &Found) != 0)
     return 0;
   return int64_t(Found.st_mtim.tv_sec) * 1000000000 + Found.st_mtim.tv_nsec;
+}
+
+bool isUnchanged(const FileRecord &Record) {
+  for (const auto &[Path, Entries] : Record.Listed)
+    if (timeOfChange(Path) != Entries.Changed)
+      return false;
+  struct stat Found;
+  for (const std::string &Path : Record.Present)
+    if (::stat(Path.c_str(), &Found) != 0 || S_ISDIR(Found.st_mode))
+      return false;
+  for (const std::string &Path : Record.Folders)
+    if (::stat(Path.c_str(), &Found) != 0 || !S_ISDIR(Found.st_mode))
+      return false;
+  for (const std::string &Path : Record.Absent)
+    if (access(Path.c_str(), F_OK) == 0)
+      return false;
+  return true;
+}
+
+void FileRecord::list(const std::string &Folder) {
+  auto [At, IsNew] = Listed.try_emplace(Folder);
+  if (!IsNew)
+    return;
+  At->second.Changed = timeOfChange(Folder);
+  std::error_code EC;
+  std::set<std::string> Names;
+  for (sys::fs::directory_iterator Entry(Folder, EC, /*follow_symlinks=*/false),
+       End;
+       !EC && Entry != End; Entry.increment(EC))
+    Names.insert(sys::path::filename(Entry->path()).str());
+  if (EC)
+    return;
+  std::string Text;
+  for (const std::string &Name : Names)
+    (Text += Name) += '\0';
+  At->second.Digest = toHex(digestOf(Text), true);
 }
 
 void FileRecord::add(const std::string &Path, const ReadFile &File) {
@@ -59,6 +100,8 @@ void FileRecord::merge(const FileRecord &Other) {
   for (const auto &[Path, File] : Other.Read)
     add(Path, File);
   Absent.insert(Other.Absent.begin(), Other.Absent.end());
+  Folders.insert(Other.Folders.begin(), Other.Folders.end());
+  Listed.insert(Other.Listed.begin(), Other.Listed.end());
   Volatile.insert(Other.Volatile.begin(), Other.Volatile.end());
 }
 
@@ -90,12 +133,13 @@ RecordingFileSystem::openFileForRead(const Twine &Path) {
 
 vfs::directory_iterator RecordingFileSystem::dir_begin(const Twine &Dir,
                                                        std::error_code &EC) {
-  vfs::directory_iterator Entries = getUnderlyingFS().dir_begin(Dir, EC);
+  // Before clang does: of what comes in between, the next look will tell.
   std::string Path = absolute(Dir);
-  if (EC)
+  if (sys::fs::exists(Path))
+    Record.list(Path);
+  vfs::directory_iterator Entries = getUnderlyingFS().dir_begin(Dir, EC);
+  if (EC == std::errc::no_such_file_or_directory)
     Record.Absent.insert(Path);
-  else
-    Record.Listed.emplace(Path, timeOfChange(Path));
   return Entries;
 }
 

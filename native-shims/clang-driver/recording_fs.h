@@ -19,6 +19,15 @@ struct ReadFile {
   std::optional<FileStamp> Stamp;
 };
 
+/// The entries of a folder when they were listed.
+struct Listing {
+  /// When they had last changed.
+  int64_t Changed = 0;
+  /// SHA-256 of their names, in hexadecimal: sorted, with a NUL behind each.
+  /// Empty when they could not be listed.
+  std::string Digest;
+};
+
 /// Everything on disk that decided the result; paths are absolute.
 struct FileRecord {
   std::map<std::string, ReadFile> Read;
@@ -26,20 +35,22 @@ struct FileRecord {
   std::set<std::string> Absent;
   /// Looked for and there, but perhaps not read, as `__has_include` does.
   std::set<std::string> Present;
+  /// Looked for and there, as a folder: a file in its place may be taken.
   std::set<std::string> Folders;
   /// Why doing the same again may give something else: macros of time, and
   /// files that need not hold the same twice.
   std::set<std::string> Volatile;
-  /// Folders whose entries were listed, and when these had last changed.
-  std::map<std::string, int64_t> Listed;
+  /// Folders whose entries were listed.
+  std::map<std::string, Listing> Listed;
 
   void add(const std::string &Path, const ReadFile &File);
-  /// Adds what a compile has made use of: what was read, absent, or volatile.
+  void list(const std::string &Folder);
+  /// Adds what a compile has made use of.
   void merge(const FileRecord &Other);
 };
 
-/// When a folder's entries last changed, in nanoseconds; 0 when it is gone.
-int64_t timeOfChange(const std::string &Folder);
+/// Whether what was found or not is so still, but for the content of files.
+bool isUnchanged(const FileRecord &Record);
 
 /// The real file system, with a record of what was asked of it. Compared with
 /// strace, nothing that `#include`, `__has_include`, `#embed` and the search

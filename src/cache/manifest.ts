@@ -1,23 +1,24 @@
 /** What a cached compile has read, and what it has looked for and not found; whether all of that still holds. */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
 import { type FileState, isSettled, mayExist, stateOf } from '../file-identity.ts';
+import { digestOfFolder } from '../folder-listing.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
 import { startSha256 } from '../sha256.ts';
 
-/** A file whose content decides the bytes. */
+/** A file whose content decides the bytes, or a folder whose entries do. */
 export interface InputFile {
   /** Absolute. */
   readonly path: string;
-  /** SHA-256 of the content, in hexadecimal. */
+  /** SHA-256 of the content, in hexadecimal; of a folder, what {@link digestOfFolder} says. */
   readonly digest: string;
   /** The identity of the file with that content; null when it was too young to be relied on. */
   readonly identity: string | null;
 }
 
-/** Paths that must not come to be. */
+/** Paths that must not come to be; those with a slash at the end may be anything but a file. */
 export interface AbsentPaths {
   /** An existing folder. */
   readonly folder: string;
@@ -45,6 +46,8 @@ export interface Variant {
   /** The programs that compile, and the libraries that they consist of. */
   readonly tools: readonly InputFile[];
   readonly absent: readonly AbsentPaths[];
+  /** Where clang looks for the gcc that it takes headers from. */
+  readonly listed: readonly InputFile[];
   readonly diagnostics: readonly Diagnostic[];
   /** Bytes of the object. */
   readonly objectBytes: number;
@@ -64,9 +67,10 @@ export interface Manifest {
 export const MAX_VARIANTS = 8;
 
 /** The name of a variant: a digest of all that it holds for. */
-export function variantId(key: string, inputs: Pick<Variant, 'read' | 'tools' | 'absent'>): string {
+export function variantId(key: string, inputs: Pick<Variant, 'read' | 'tools' | 'absent' | 'listed'>): string {
   const hash = startSha256().update(key);
-  for (const { path, digest } of [...inputs.read, ...inputs.tools]) hash.update(`\0${path}\0${digest}`);
+  for (const { path, digest } of [...inputs.read, ...inputs.tools, ...inputs.listed])
+    hash.update(`\0${path}\0${digest}`);
   for (const { folder, names } of inputs.absent) hash.update(`\0\0${folder}\0${names.join('\0')}`);
   return hash.digest('hex').slice(0, 16);
 }
@@ -80,25 +84,33 @@ export type Check =
 
 /** Compares a variant with the file system. Files whose identity is unchanged are not read. */
 export function checkVariant(variant: Variant, now: number): Check {
-  const tools = checkFiles(variant.tools, now);
+  if (variant.listed === undefined) return { holds: false, reason: 'it was kept without a list of folders' };
+  const tools = checkInputs(variant.tools, digestOnce, now);
   if (typeof tools === 'string') return { holds: false, reason: `the compiler changed: ${tools}` };
-  const read = checkFiles(variant.read, now);
+  const read = checkInputs(variant.read, digestOnce, now);
   if (typeof read === 'string') return { holds: false, reason: read };
   const absent = checkAbsent(variant.absent, now);
   if (typeof absent === 'string') return { holds: false, reason: absent };
-  const isSame = tools === variant.tools && read === variant.read && absent === variant.absent;
-  return { holds: true, renewed: isSame ? null : { ...variant, tools, read, absent } };
+  const listed = checkInputs(variant.listed, digestOfFolder, now);
+  if (typeof listed === 'string') return { holds: false, reason: listed };
+  const renewed = { ...variant, tools, read, absent, listed };
+  const isSame = (['tools', 'read', 'absent', 'listed'] as const).every((each) => renewed[each] === variant[each]);
+  return { holds: true, renewed: isSame ? null : renewed };
 }
 
-/** The same array when no identity is to be renewed, else a new one; or which file differs. */
-function checkFiles(files: readonly InputFile[], now: number): readonly InputFile[] | string {
+/** The same array when no identity is to be renewed, else a new one; or which input differs. */
+function checkInputs(
+  files: readonly InputFile[],
+  digestOf: (path: string, found: FileState, now: number) => string | null,
+  now: number,
+): readonly InputFile[] | string {
   let renewed: InputFile[] | undefined;
   for (const [index, file] of files.entries()) {
     const found = stateOf(file.path);
     if (found === null) return `${file.path} is gone`;
     const { identity } = found;
     if (identity === file.identity) continue;
-    if (digestOnce(file.path, found, now) !== file.digest) return `${file.path} changed`;
+    if (digestOf(file.path, found, now) !== file.digest) return `${file.path} changed`;
     if (!isSettled(found, now)) continue;
     renewed ??= [...files];
     renewed[index] = { ...file, identity };
@@ -112,12 +124,13 @@ function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly Abse
     const found = stateOf(group.folder);
     // What is not there has nothing in it.
     if (found === null || found.identity === group.identity) continue;
-    for (const name of group.names) {
-      if (mayExist(join(group.folder, name))) return `${join(group.folder, name)} appeared`;
+    const paths = group.names.map((name) => pathIn(group.folder, name));
+    for (const path of paths) {
+      const violation = whyViolated(path);
+      if (violation !== null) return violation;
     }
     if (group.identity === null || !isSettled(found, now)) continue;
     // Folders in between may have come to be: what is added to them does not change this one.
-    const paths = group.names.map((name) => join(group.folder, name));
     const regrouped = groupAbsent(paths, now);
     if (typeof regrouped === 'string') return regrouped;
     renewed ??= groups.map((each) => [each]);
@@ -133,12 +146,14 @@ function checkAbsent(groups: readonly AbsentPaths[], now: number): readonly Abse
 export function groupAbsent(paths: readonly string[], now: number): readonly AbsentPaths[] | string {
   const groups = new Map<string, { readonly folder: string; readonly identity: string | null; names: string[] }>();
   for (const path of new Set(paths)) {
-    let [folder, name] = [dirname(path), basename(path)];
-    // A link that leads nowhere can come to lead somewhere without its folder changing.
-    let hasLink = isLink(path);
+    const wasFolder = path.endsWith('/');
+    const plain = wasFolder ? path.slice(0, -1) : path;
+    let [folder, name] = [dirname(plain), wasFolder ? `${basename(plain)}/` : basename(plain)];
+    // A link that leads nowhere, or to a folder, can come to lead elsewhere without its own folder changing.
+    let hasLink = isLink(plain);
     while (folder !== '/' && !mayExist(folder)) {
       hasLink ||= isLink(folder);
-      [folder, name] = [dirname(folder), join(basename(folder), name)];
+      [folder, name] = [dirname(folder), `${basename(folder)}/${name}`];
     }
     const key = `${folder}\0${hasLink}`;
     let group = groups.get(key);
@@ -147,11 +162,22 @@ export function groupAbsent(paths: readonly string[], now: number): readonly Abs
       groups.set(key, group);
     }
     // After the folder's identity was taken: what is added from here on changes that.
-    if (mayExist(path)) return `${path} appeared`;
+    const violation = whyViolated(path);
+    if (violation !== null) return violation;
     group.names.push(name);
   }
   return [...groups.values()].map((group) => ({ ...group, names: group.names.sort() }));
 }
+
+/** Null while the path is not there, or is no file where it ends in a slash. */
+function whyViolated(path: string): string | null {
+  if (!path.endsWith('/')) return mayExist(path) ? `${path} appeared` : null;
+  const plain = path.slice(0, -1);
+  return stateOf(plain)?.isFile ? `${plain} became a file` : null;
+}
+
+/** As it was spelled: `..` goes up from where a link leads to. */
+const pathIn = (folder: string, name: string): string => `${folder === '/' ? '' : folder}/${name}`;
 
 /** An empty identity is no folder's: the next check looks, and may renew it. */
 function folderIdentity(folder: string, now: number): string {

@@ -23,8 +23,10 @@ export interface Compiled extends Pick<Variant, 'diagnostics' | 'language'> {
   readonly object: Uint8Array;
   /** Every file that was read, with its digest as the compiler saw it. */
   readonly read: readonly { readonly path: string; readonly digest: string }[];
-  /** Every path that was looked for and not there. */
+  /** Every path that was looked for and not there; with a slash at the end, one that was a folder. */
   readonly absent: readonly string[];
+  /** Every folder whose entries were made use of, with the digest of their names. */
+  readonly listed: readonly { readonly path: string; readonly digest: string }[];
   /** The programs and libraries that compiled. */
   readonly tools: readonly InputFile[];
 }
@@ -46,7 +48,8 @@ export async function publish(
   if (typeof absent === 'string') return { refused: `${absent} meanwhile` };
   // What is there now may be another file than the one that was read: the first hit reads it, and sees.
   const read = made.read.map(({ path, digest }) => ({ path, digest, identity: null }));
-  const inputs = { read, tools, absent };
+  const listed = made.listed.map(({ path, digest }) => ({ path, digest, identity: null }));
+  const inputs = { read, tools, absent, listed };
   const id = variantId(key, inputs);
   const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
   const others = readManifest(store, key).variants.filter((other) => other.id !== id);

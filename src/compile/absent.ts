@@ -7,7 +7,10 @@ import { pathIn, type WantedName } from './shadowing.ts';
 
 /** What was found out about paths. */
 export interface AbsentPaths {
-  /** Of a path in a folder that is not there, the uppermost such folder: nothing appears in it before it does. */
+  /**
+   * Of a path in a folder that is not there, the uppermost such folder: nothing appears in it before it does. With a
+   * slash at the end, the path of what is a folder: compilers pass over it, but would take a file.
+   */
   readonly absent: string[];
   /** Paths of files that are there, but appeared or changed since the given time. */
   readonly recent: string[];
@@ -32,13 +35,13 @@ export async function findAbsent(
   for (const { name, folders, mayBeNowhere } of wanted) {
     await pause();
     const paths = [...folders].map((folder) => pathIn(folder, name));
-    const missing = paths.filter((path) => !disk.has(path));
+    const missing = paths.filter((path) => disk.kindOf(path) !== 'file');
     if (missing.length === paths.length && !mayBeNowhere) continue;
-    for (const path of missing) absent.add(disk.uppermostAbsent(path));
+    for (const path of missing) absent.add(disk.nameOf(path));
   }
   for (const path of others) {
     await pause();
-    if (!disk.has(path)) absent.add(disk.uppermostAbsent(path));
+    if (disk.kindOf(path) !== 'file') absent.add(disk.nameOf(path));
   }
   return { absent: [...absent], recent: [...disk.recent], closed: [...disk.closed] };
 }
@@ -54,19 +57,21 @@ class Disk {
     this.#since = since;
   }
 
-  has(path: string): boolean {
-    if (!this.#hasFolder(dirname(path))) return false;
+  kindOf(path: string): 'file' | 'folder' | null {
+    if (!this.#hasFolder(dirname(path))) return null;
     const found = this.#look(path);
-    if (found === undefined) return false;
-    // Compilers pass over a folder, which changes with every file in it.
-    if (found.isDirectory()) return true;
+    if (found === undefined) return null;
+    // It changes with every file in it.
+    if (found.isDirectory()) return 'folder';
     const times = [found.ctimeMs, lstatSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Number.POSITIVE_INFINITY];
     if (times.some((time) => time >= this.#since)) this.recent.add(path);
-    return true;
+    return 'file';
   }
 
-  uppermostAbsent(path: string): string {
-    let top = path;
+  /** How a path that is no file stands in the list. */
+  nameOf(path: string): string {
+    if (this.kindOf(path) === 'folder') return `${path.replace(/\/+$/, '')}/`;
+    let top = path.replace(/\/+$/, '');
     while (!this.#hasFolder(dirname(top))) top = dirname(top);
     return top.split('/').includes('..') ? withoutDots(top) : top;
   }

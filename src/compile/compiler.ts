@@ -71,11 +71,19 @@ export interface FileRead {
   readonly digest: string;
 }
 
+/** A folder whose entries decided what was read. */
+export interface FolderListed {
+  /** Absolute. */
+  readonly path: string;
+  /** SHA-256 of its entries' names, as of `digestOfFolder`; empty when they could not be listed. */
+  readonly digest: string;
+}
+
 /**
  * What a compile depended on besides its command.
  *
- * The same command gives the same bytes again while every file of `read` has its content and nothing of `absent` has
- * come to be; with anything in `volatile` it need not even then.
+ * The same command gives the same bytes again while every file of `read` has its content, nothing of `absent` has come
+ * to be, and every folder of `listed` has its entries; with anything in `volatile` it need not even then.
  */
 export interface CompileRecord {
   /**
@@ -83,8 +91,13 @@ export interface CompileRecord {
    * (`.incbin`). In-memory ones are not among them.
    */
   readonly read: readonly FileRead[];
-  /** Every absolute path that was looked for and not there. Of an absent folder, only the folder is. */
+  /**
+   * Every absolute path that was looked for and not there. Of an absent folder, only the folder is. With a slash at the
+   * end, one that was a folder: compilers pass over it, but would take a file in its place.
+   */
   readonly absent: readonly string[];
+  /** Where clang looks for gcc installations, to take the headers of the newest. */
+  readonly listed: readonly FolderListed[];
   /**
    * Each reason once, sorted; empty for a compile that can be repeated.
    *

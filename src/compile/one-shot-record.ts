@@ -1,5 +1,6 @@
 /** What a one-shot compile has read and looked for, found out afterwards. */
 
+import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { findAbsent } from './absent.ts';
@@ -27,8 +28,8 @@ const CLOCK_SLACK = 10;
  * Runs the compiler once for its search list, and reads every dependency; both are remembered by the process. The first
  * time takes 20 to 60 ms, later ones some ms, and none of it holds up the event loop for long. Never rejects.
  *
- * Not seen: names that a macro pastes together from pieces with `..`, file names that an assembler macro makes, and a
- * newer gcc installation, which clang would take its C++ headers from.
+ * Not seen: names that a macro pastes together from pieces with `..`, and file names
+ * that an assembler macro makes.
  *
  * To be called in the working folder of the compile.
  *
@@ -54,6 +55,7 @@ export async function recordOneShot(
   }
   if (output !== 'object') volatile.add(`what a compile to ${output} reads is not listed`);
 
+  if (toolchain.kind === 'clang') for (const reason of systemRoots(request)) volatile.add(reason);
   const texts = scannedTexts(request, seen, cwd);
   for (const { name, scan } of texts) for (const word of scan.volatile) volatile.add(`${name} has ${word}`);
   if (texts.some(({ scan }) => scan.hasMacroInclude) && texts.some(({ scan }) => scan.climbs)) {
@@ -79,18 +81,30 @@ export async function recordOneShot(
     inMemory,
   };
   const wanted = wantedNames(lookups);
-  const others = [...list.missing, ...precompiledPaths(toolchain.kind, lookups, wanted)];
+  const others = [...list.missing, ...lookups.folders, ...precompiledPaths(toolchain.kind, lookups, wanted)];
   const { absent, recent, closed } = await findAbsent(wanted, others, since);
   // Those that were read have been looked at.
   const news = recent.filter((path) => !dependencies.includes(path));
   for (const path of news) volatile.add(`${path} appeared during the compile`);
   for (const path of closed) volatile.add(`${path} can't be looked at`);
-  return sorted(read, absent, volatile);
+  const { gcc } = list;
+  for (const { path } of gcc.listed) if (isYoung(path, since)) volatile.add(`${path} changed during the compile`);
+  return sorted(read, [...absent, ...gcc.absent], volatile, gcc.listed);
 }
 
-function sorted(read: readonly FileRead[], absent: readonly string[], volatile: ReadonlySet<string>): CompileRecord {
+function isYoung(folder: string, since: number): boolean {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  return found === undefined || found.ctimeMs >= since;
+}
+
+function sorted(
+  read: readonly FileRead[],
+  absent: readonly string[],
+  volatile: ReadonlySet<string>,
+  listed: CompileRecord['listed'] = [],
+): CompileRecord {
   const byPath = [...read].sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { read: byPath, absent: [...absent].sort(), volatile: [...volatile].sort() };
+  return { read: byPath, absent: [...absent].sort(), listed, volatile: [...volatile].sort() };
 }
 
 interface NamedText extends ScannedText {
@@ -127,6 +141,12 @@ function scanIR(ir: string | Uint8Array): string[] {
 }
 
 const ASSEMBLER_FILES = ['.incbin', '.include'];
+
+/** Below another root than the system's, clang takes its headers from a gcc that is not looked for here. */
+function systemRoots({ flags }: CompileRequest): string[] {
+  const roots = readFlags(flags).filter(({ option }) => /^(?:--sysroot|-isysroot)$/.test(option));
+  return roots.map(({ words }) => `${words.join(' ')} can have clang take the headers of another gcc`);
+}
 
 /** Flags that have the compiler read what it doesn't list. */
 function unlistedBy({ flags }: CompileRequest): string[] {

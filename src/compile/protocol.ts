@@ -13,7 +13,7 @@
 import type { CompileRecord } from './compiler.ts';
 
 /** Raised with every change of a message; both ends refuse another one. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** A frame longer than this is a broken stream, not a message. */
 export const MAX_FRAME_BYTES = 2 ** 30;
@@ -50,7 +50,10 @@ export interface CompileMessage {
   readonly maxMemoryBytes: number;
 }
 
-/** How a compile went, with the record of what it looked at, the preamble's included. */
+/**
+ * How a compile went, with the record of what it looked at, the preamble's included. A path of `absent` with a slash at
+ * the end was a folder, and must not come to be a file.
+ */
 export interface ResultMessage extends CompileRecord {
   readonly type: 'result';
   readonly id: number;
@@ -203,6 +206,10 @@ export function readAnswer(packet: Packet<unknown>): Packet<Answer> {
               isRecord(file) && typeof file.path === 'string' && isCount(file.size) && typeof file.digest === 'string',
           ) &&
           isTexts(message.absent) &&
+          Array.isArray(message.listed) &&
+          message.listed.every(
+            (folder) => isRecord(folder) && typeof folder.path === 'string' && typeof folder.digest === 'string',
+          ) &&
           isTexts(message.volatile) &&
           ['none', 'built', 'reused'].includes(message.preamble as string) &&
           isRecord(message.times) &&

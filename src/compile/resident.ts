@@ -142,8 +142,13 @@ async function conclude(
   if (object.byteLength > limits.maxOutputBytes) throw limitError(library, fileOf(request), 'maxOutputBytes', limits);
   const wrong = checkOutput(request, object);
   if (wrong !== null) throw failure(`what it made can't be used: ${wrong}`);
-  const { read, absent, volatile } = message;
-  return { object, diagnostics, dependencies: read.map(({ path }) => path), record: { read, absent, volatile } };
+  const { read, absent, listed, volatile } = message;
+  return {
+    object,
+    diagnostics,
+    dependencies: read.map(({ path }) => path),
+    record: { read, absent, listed, volatile },
+  };
 }
 
 /**

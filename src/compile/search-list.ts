@@ -9,6 +9,8 @@ export interface SearchList {
   readonly angled: readonly string[];
   /** Asked for, or looked for by the compiler itself, and not there. */
   readonly missing: readonly string[];
+  /** clang's own folder, and the gcc installations that it found. */
+  readonly installed: readonly string[];
 }
 
 /** Null when the text has no such list. clang and gcc print the same form. */
@@ -16,6 +18,7 @@ export function parseSearchList(stderr: string): SearchList | null {
   const quoted: string[] = [];
   const angled: string[] = [];
   const missing: string[] = [];
+  const installed: string[] = [];
   let list: string[] | null = null;
   let isWhole = false;
   for (const line of stderr.split('\n')) {
@@ -28,9 +31,11 @@ export function parseSearchList(stderr: string): SearchList | null {
     else {
       const ignored = /^ignoring nonexistent directory "(.*)"$/.exec(line)?.[1];
       if (ignored !== undefined) missing.push(ignored);
+      const found = /^(?:InstalledDir|Found candidate GCC installation): (.*)$/.exec(line)?.[1];
+      if (found !== undefined) installed.push(found);
     }
   }
-  return isWhole ? { quoted, angled, missing } : null;
+  return isWhole ? { quoted, angled, missing, installed } : null;
 }
 
 /** Options that name macros and files; what they name is not where to search. */
@@ -69,6 +74,8 @@ const READS_DATA = new RegExp(
   [
     '^-f(?:(?:cs-)?profile(?:-\\w+)*-use|auto-profile|branch-probabilities|profile-values|vpt)',
     '^-f[\\w-]*(?:list|file|-use|instrument)=',
+    // As in `-fbasic-block-sections=list=names.txt`.
+    '^-f[\\w-]+=(?:list|file)=',
     // Whatever else has a path for its value, but for those that only rename.
     '^-f(?![\\w-]*(?:prefix-map|compilation-dir)=)[\\w-]+=.*/',
   ].join('|'),

@@ -209,7 +209,7 @@ describe.skipIf(findResident() === null)('not taken from the cache is what read'
 
 describe('a folder between an absent header and where it was looked for', () => {
   const later = Date.now() + 60_000;
-  const variant = (absent: Variant['absent']) => ({ read: [], tools: [], absent }) as unknown as Variant;
+  const variant = (absent: Variant['absent']) => ({ read: [], tools: [], absent, listed: [] }) as unknown as Variant;
   const groupsOf = (...paths: string[]) => {
     const groups = groupAbsent(paths, later);
     if (typeof groups === 'string') throw new Error(groups);
@@ -246,7 +246,7 @@ test('a pipe in the place of a header is not waited for', () => {
   const { path, header, remove } = new Project(caches, {});
   header('value.h', 1);
   const read = [{ path: path('value.h'), digest: digestOfFile(path('value.h')) as string, identity: null }];
-  const variant = { read, tools: [], absent: [] } as unknown as Variant;
+  const variant = { read, tools: [], absent: [], listed: [] } as unknown as Variant;
   expect(checkVariant(variant, Date.now()).holds).toBe(true);
   remove('value.h');
   execFileSync('mkfifo', [path('value.h')]);

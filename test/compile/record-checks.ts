@@ -1,6 +1,6 @@
 /** What tests of a compile's record write and ask. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, normalize } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CompileRecord } from '../../src/compile/compiler.ts';
@@ -14,9 +14,12 @@ export async function write(files: Readonly<Record<string, string>>): Promise<vo
   await delay(25);
 }
 
-/** Whether the record says so of the path, or of a folder above it. */
-export function isCovered({ absent }: CompileRecord, path: string): boolean {
+/** Whether the record says so of the path, or of a folder above it, or lists the folder that is to hold it. */
+export function isCovered({ absent, listed }: CompileRecord, path: string): boolean {
   const known = new Set(absent);
-  for (let at = normalize(path); at !== '/'; at = dirname(at)) if (known.has(at)) return true;
+  const folders = new Set(listed.map((folder) => folder.path));
+  for (let at = normalize(path); at !== '/'; at = dirname(at)) {
+    if (known.has(at) || (folders.has(dirname(at)) && !existsSync(at))) return true;
+  }
   return false;
 }

@@ -37,12 +37,12 @@ describe.skipIf(missing !== null)('a driver', () => {
 
   it('says which LLVM and protocol it is', async () => {
     expect(execFileSync(DRIVER, ['--version']).toString()).toMatch(
-      /^fromsource-clang-driver, LLVM 22\.\d+\.\d+, protocol 2\n$/,
+      /^fromsource-clang-driver, LLVM 22\.\d+\.\d+, protocol 3\n$/,
     );
     const client = new DriverClient();
     expect((await client.greet()).message).toMatchObject({
       type: 'hello',
-      protocol: 2,
+      protocol: 3,
       llvm: expect.stringMatching(/^22\./),
     });
     client.child.stdin?.end();
@@ -143,7 +143,7 @@ describe.skipIf(missing !== null)('a driver', () => {
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     const frames = new DriverClient({ driver: '/bin/cat' });
-    const hello = encodeFrame({ message: { type: 'hello', protocol: 2, llvm: '' }, attachments: [] });
+    const hello = encodeFrame({ message: { type: 'hello', protocol: 3, llvm: '' }, attachments: [] });
     for (const part of [
       ...hello,
       ...frames.frame({ text: ENDLESS, flags: ['-fconstexpr-steps=2000000000'], language: 'c++' }),
@@ -199,7 +199,7 @@ describe.skipIf(missing !== null)('a driver', () => {
     ['with an unknown output', json({ ...compile, outputs: ['exe'] }), "a message's `outputs` is missing or wrong"],
     [
       'a second hello',
-      json({ type: 'hello', protocol: 2, attachments: [] }),
+      json({ type: 'hello', protocol: 3, attachments: [] }),
       '`hello` is the first message, and only that',
     ],
   ])('refuses a message that is %s', async (_, bytes, why) => {
@@ -217,9 +217,9 @@ describe.skipIf(missing !== null)('a driver', () => {
     expect(cut.stderr).toBe('fromsource-clang-driver: the stream ends inside a frame\n');
 
     const other = new DriverClient();
-    other.greet(3);
+    other.greet(2);
     expect(await other.ended).toBe(3);
-    expect(other.stderr).toBe('fromsource-clang-driver: the other end speaks protocol 3, this one 2\n');
+    expect(other.stderr).toBe('fromsource-clang-driver: the other end speaks protocol 2, this one 3\n');
 
     const early = new DriverClient();
     early.request({ text: ONE });

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -111,6 +121,19 @@ describe.skipIf(missing !== null)('a preamble', () => {
     file('first/a.h', '#define A 2\n');
     expect(await check({ text, flags })).toBe('built');
     unlinkSync(join(folder, 'first/a.h'));
+    expect(await check({ text, flags })).toBe('built');
+  });
+
+  it('sees a header in the place of a folder', async () => {
+    mkdirSync(join(folder, 'first/a.h'), { recursive: true });
+    mkdirSync(join(folder, 'second'));
+    file('second/a.h', '#define A 1\n');
+    const flags = ['-O2', `-I${folder}/first`, `-I${folder}/second`];
+    const text = '#include <a.h>\nint f(void) { return A; }\n';
+    expect(await check({ text, flags })).toBe('built');
+    expect(await check({ text, flags })).toBe('reused');
+    rmdirSync(join(folder, 'first/a.h'));
+    file('first/a.h', '#define A 2\n');
     expect(await check({ text, flags })).toBe('built');
   });
 

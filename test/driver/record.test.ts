@@ -94,6 +94,15 @@ describe.skipIf(missing !== null)('the record of a compile', () => {
     for (const path of [...message.absent, ...message.read.map((each) => each.path)]) expect(path).toMatch(/^\//);
   });
 
+  it('has what was a folder, of which no compile takes anything but a file', async () => {
+    prepare();
+    mkdirSync(join(folder, 'inc/late.h'));
+    file('late/late.h', '');
+    const { message } = await client.compile({ text: '#include <late.h>\n', folder, flags: flags() });
+    expect(message.absent).toContain(join(folder, 'inc/late.h/'));
+    expect(message.absent).not.toContain(join(folder, 'inc/late.h'));
+  });
+
   it('has new digests after an edit within the same second', async () => {
     prepare();
     for (let round = 0; round < 10; round += 1) {
