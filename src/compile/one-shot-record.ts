@@ -5,12 +5,13 @@ import { dirname, resolve } from 'node:path';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { findAbsent } from './absent.ts';
 import { askSearchList } from './ask-search-list.ts';
+import { assemblerFilesOfIR } from './assembler-text.ts';
 import { bitcodeHolds } from './bitcode-text.ts';
 import type { CompileRecord, CompileRequest, FileRead } from './compiler.ts';
 import { judgeFlags, readFlags } from './flags.ts';
 import { fileOf } from './outcome.ts';
 import { readFiles, type SeenFile } from './read-files.ts';
-import { scanIRText, scanText, type TextScan } from './scan-text.ts';
+import { scanText, type TextScan } from './scan-text.ts';
 import { dataFlags, forcedHeaders, searchedFolders } from './search-list.ts';
 import { type Lookups, precompiledPaths, type ScannedText, wantedNames } from './shadowing.ts';
 
@@ -28,8 +29,8 @@ const CLOCK_SLACK = 10;
  * Runs the compiler once for its search list, and reads every dependency; both are remembered by the process. The first
  * time takes 20 to 60 ms, later ones some ms, and none of it holds up the event loop for long. Never rejects.
  *
- * Not seen: names that a macro pastes together from pieces with `..`, and file names
- * that an assembler macro makes.
+ * Not seen: names that a macro pastes together from pieces with `..`, and assembly
+ * of which no piece tells what it is.
  *
  * To be called in the working folder of the compile.
  *
@@ -135,12 +136,13 @@ function scanMacros(flags: CompileRequest['flags'], defines: CompileRequest['def
 
 function scanIR(ir: string | Uint8Array): string[] {
   const bytes = typeof ir === 'string' ? Buffer.from(ir) : Buffer.from(ir.buffer, ir.byteOffset, ir.byteLength);
-  const words = scanIRText(bytes.toString('latin1'));
+  const words = assemblerFilesOfIR(bytes.toString('latin1'));
   if (typeof ir !== 'string') words.push(...ASSEMBLER_FILES.filter((word) => bitcodeHolds(bytes, word)));
   return [...new Set(words)];
 }
 
-const ASSEMBLER_FILES = ['.incbin', '.include'];
+/** With those of the assembler's macros, which can make the others. */
+const ASSEMBLER_FILES = ['.incbin', '.include', '.INCBIN', '.INCLUDE', '.macro', '.irp'];
 
 /** Below another root than the system's, clang takes its headers from a gcc that is not looked for here. */
 function systemRoots({ flags }: CompileRequest): string[] {

@@ -1,5 +1,6 @@
 /** Pure: what a source text makes a preprocessor look for, as far as it can be seen without preprocessing. */
 
+import { assemblerFiles } from './assembler-text.ts';
 import { stripComments } from './comments.ts';
 
 /** A file name that the text asks for. */
@@ -36,8 +37,6 @@ const PROBES =
 const DOTS = /(?<!\.)\.\.(?!\.)/;
 const DOTS_OF_MACRO = /(?:#|%:|\?\?=)[ \t]*define\b(?:[^\n\\]|\\\r?\n|\\)*?(?<!\.)\.\.(?!\.)/;
 const CLOCK_WORD = /(?<![\w$])__(?:DATE|TIME|TIMESTAMP)__(?![\w$])/g;
-/** Names of assembler directives have no case; a member of a structure may be called `include`, but takes no string. */
-const ASSEMBLER_FILE = /\.incbin\b|\.include(?=\s*["\\])/gi;
 const REACH = 1024;
 
 /** Never throws. Reads the text as bytes, whatever its encoding; takes about 1 ms per MB. */
@@ -64,15 +63,6 @@ export function scanText(bytes: Uint8Array): TextScan {
   const climbs = DOTS.test(text) && DOTS_OF_MACRO.test(code());
   const asked = [...names, ...probes.names].filter(({ name }) => !name.includes('\0'));
   return { names: asked, hasMacroInclude, climbs, volatile: [...volatile] };
-}
-
-/** Of an IR text only the assembler reads files. */
-export function scanIRText(text: string): string[] {
-  return [...new Set(assemblerFiles(text, () => text))];
-}
-
-function assemblerFiles(text: string, code: () => string): string[] {
-  return /\.inc(?:bin|lude)/i.test(text) ? (code().match(ASSEMBLER_FILE) ?? []).map((word) => word.toLowerCase()) : [];
 }
 
 function readDirectives(text: string): { names: AskedName[]; hasOther: boolean } {
