@@ -7,7 +7,6 @@ import { performance } from 'node:perf_hooks';
 import { HIT, type Hit, lookUp } from './cache/lookup.ts';
 import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
-import { checkFlags } from './compile/flags.ts';
 import type { Build, Live } from './generation.ts';
 import { filesOf, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
@@ -49,8 +48,6 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   const { name: library, compiler, loader } = spec;
   const toolchain = await discoverToolchain({ library, compiler });
   const request = requestOf(spec, input);
-  // Here too, so that a flag is refused whether or not something that means the same is in the cache.
-  checkFlags(request);
   const cache = openCache(spec.cache, request.unsafeFlags);
   const parts = keyPartsOf(toolchain, request);
   const found = performance.now();
