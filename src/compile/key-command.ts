@@ -40,8 +40,7 @@ function normalFlags(words: readonly string[]): string[] {
   return flags.flatMap((flag, index) => {
     const { option, value, words } = flag;
     if (isLevel(flag) && (index !== last || (index === 0 && words[0] === '-O2'))) return [];
-    // `-I @file` is refused and `-I@file` is not: what is refused must not be found under the key of something else.
-    return value === undefined || value.startsWith('@') ? words : [option, value];
+    return value === undefined ? words : [option, value];
   });
 }
 

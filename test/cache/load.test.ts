@@ -234,8 +234,6 @@ test('a flag is refused whether or not something that means the same is kept', a
   const dir = folder();
   await once(dir, { ...add, flags: ['-O2'] });
   await expect(load(dir, { ...add, flags: ['-ObjC', '-O2'] })).rejects.toThrow(CompileError);
-  await once(dir, { ...add, flags: ['-I@none'] });
-  await expect(load(dir, { ...add, flags: ['-I', '@none'] })).rejects.toThrow(CompileError);
 });
 
 describe('what can not be kept', () => {
