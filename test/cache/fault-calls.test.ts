@@ -127,13 +127,14 @@ describe('a clock that is', () => {
   const DAY = 86_400;
   const all = 'say([await once(1), await once(2), await once(2)]); await cacheStats({ dir });';
   test.each([
-    ['a day late', -DAY],
-    ['a day early', DAY],
-    ['at 1970', -Math.floor(Date.now() / 1000)],
-  ])('%s costs no more than a miss', async (_, shift) => {
+    // Of a compiler that was changed in the future it can't be told whether it changes just now.
+    ['a day late', -DAY, ['off', 'off']],
+    ['a day early', DAY, ['miss', 'hit']],
+    ['at 1970', -Math.floor(Date.now() / 1000), ['off', 'off']],
+  ])('%s costs no more than the cache', async (_, shift, statuses) => {
     const dir = copyOfTemplate();
     const wrong = await children.well(all, { dir, env: interposer.clock(shift) });
-    expect(wrong[0].slice(1)).toEqual(['miss', 'hit']);
+    expect(wrong[0].slice(1)).toEqual(statuses);
     expect((await children.well(all, { dir }))[0][2]).toBe('hit');
     expect(await children.well('say((await verifyCache({ dir })).damaged);', { dir })).toEqual([[]]);
   });

@@ -191,7 +191,8 @@ describe('what was left as a lock', () => {
     const { code, said, stderr } = await children.run(LOAD(), { dir });
     expect([code, said[0].status]).toEqual([0, 'miss']);
     expect(said[0].took).toBeLessThan(4000);
-    expect(stderr.match(/CacheWarning/g)?.length).toBe(1);
+    // The folder was made anew when something was written.
+    expect(stderr).toBe('');
   });
 });
 

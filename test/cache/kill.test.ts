@@ -105,9 +105,9 @@ describe(`a process that is killed ${ROUNDS} times`, () => {
     [
       'between a manifest and its object',
       { call: 'unlink', path: '.manifest', when: 'after' },
-      { memo: -2, object: 1 },
+      { memo: -1, object: 1 },
     ],
-    ['with its object gone', { call: 'unlink', path: '.object', when: 'after' }, { memo: -2 }],
+    ['with its object gone', { call: 'unlink', path: '.object', when: 'after' }, { memo: -1 }],
   ])(
     'while it evicts, %s, leaves a cache that serves the next',
     (_, fault, left) => rounds(evicting, fault, left),
