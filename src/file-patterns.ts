@@ -1,8 +1,35 @@
-/** Files by patterns: `*` and `?` stand for characters of one name, `**` for folders, however many. */
+/** Which files a list of paths and patterns stands for: `*` and `?` stand for characters of one name, `**` for folders, however many. */
 
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
-import { isPattern } from './input-files.ts';
+import { refuse } from './checks.ts';
+import type { Language } from './compile/compiler.ts';
+import { type FilesInput, isPattern, languageByExtension, refuseExtension } from './input-files.ts';
+
+/** One file of several. */
+export interface FileOfSeveral {
+  /** Absolute. */
+  readonly path: string;
+  readonly language: Language;
+}
+
+/**
+ * The files, each once, in the order of the list and of each pattern.
+ *
+ * @throws TypeError for a pattern that matches no file, or one of no known language.
+ */
+export function listFiles({ files, folder, language }: FilesInput): FileOfSeveral[] {
+  const languages = new Map<string, Language>();
+  for (const [index, each] of files.entries()) {
+    const option = `files[${index}]`;
+    const found = isPattern(each) ? matchFiles(folder, each) : [resolve(folder, each)];
+    if (found.length === 0) refuse(option, `a pattern that matches a file, in ${folder}`, each);
+    for (const path of found) {
+      languages.set(path, language ?? languageByExtension(path) ?? refuseExtension(option, path));
+    }
+  }
+  return [...languages].map(([path, own]) => ({ path, language: own }));
+}
 
 /**
  * The files that a pattern matches, absolute and sorted. What begins with a dot is matched only by what does so too, and

@@ -1,5 +1,6 @@
-/** Pure: what is wrong with several files → one error. */
+/** What is wrong with several files → one error. */
 
+import { setMaxListeners } from 'node:events';
 import { CompileError, CompileLimitError } from './errors.ts';
 
 /** Of how many files the message shows what is wrong, and how much of each. The rest is in `diagnostics`. */
@@ -12,6 +13,8 @@ export async function allOrFailure<File, Made>(
   files: readonly File[],
   make: (file: File) => Promise<Made>,
 ): Promise<Made[]> {
+  // Every compile listens to it, which is no leak: each listener goes when its compile has ended.
+  if (signal !== undefined) setMaxListeners(0, signal);
   const outcomes = await Promise.allSettled(files.map(make));
   signal?.throwIfAborted();
   const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []));

@@ -1,6 +1,6 @@
-/** Several source files as one input: its type, its validation, and which files that are when they are looked for. */
+/** Several source files as one input: its type and its validation. */
 
-import { extname, resolve } from 'node:path';
+import { extname } from 'node:path';
 import { checkNonEmpty, refuse } from './checks.ts';
 import type { Language } from './compile/compiler.ts';
 
@@ -27,13 +27,6 @@ export interface FilesInput {
   readonly folder: string;
   /** Null for each file's own. */
   readonly language: Language | null;
-}
-
-/** One file of several. */
-export interface FileOfSeveral {
-  /** Absolute. */
-  readonly path: string;
-  readonly language: Language;
 }
 
 const LANGUAGE_BY_EXTENSION: Readonly<Record<string, Language>> = {
@@ -69,27 +62,4 @@ export function resolveFiles(value: unknown, language: Language | undefined): Fi
     return isKnown ? path : refuseExtension(option, path);
   });
   return { kind: 'files', files, folder: process.cwd(), language: language ?? null };
-}
-
-/**
- * The files, each once, in the order of the list and of each pattern.
- *
- * @param match - gives the files of a pattern
- * @throws TypeError for a pattern that matches no file, or one of no known language.
- */
-export function listFiles(
-  { files, folder, language }: FilesInput,
-  match: (folder: string, pattern: string) => readonly string[],
-): FileOfSeveral[] {
-  const languages = new Map<string, Language>();
-  for (const [index, each] of files.entries()) {
-    const option = `files[${index}]`;
-    const found = isPattern(each) ? match(folder, each) : [resolve(folder, each)];
-    if (found.length === 0) refuse(option, `a pattern that matches a file, in ${folder}`, each);
-    for (const path of found) {
-      const own = language ?? languageByExtension(path);
-      languages.set(path, own ?? refuseExtension(option, path));
-    }
-  }
-  return [...languages].map(([path, own]) => ({ path, language: own }));
 }

@@ -1,8 +1,8 @@
 /** The source files of a spec, and the spec that each is compiled by. */
 
 import { type Applied, applyCommands } from './compile-commands.ts';
-import { matchFiles } from './file-patterns.ts';
-import { languageByExtension, listFiles } from './input-files.ts';
+import { listFiles } from './file-patterns.ts';
+import { languageByExtension } from './input-files.ts';
 import type { ResolvedSpec } from './options.ts';
 
 /** A file, and its spec: with its language, and with the flags that a compile_commands.json has for it. */
@@ -36,7 +36,7 @@ export function filesOfSpec(spec: ResolvedSpec): SpecFiles {
 
 function askedOf({ input, language }: ResolvedSpec) {
   if (input.kind === 'files') {
-    return listFiles(input, matchFiles).map((file) => ({ ...file, isTold: input.language !== null }));
+    return listFiles(input).map((file) => ({ ...file, isTold: input.language !== null }));
   }
   if (input.kind !== 'file') return [];
   return [{ path: input.path, language, isTold: languageByExtension(input.path) !== language }];

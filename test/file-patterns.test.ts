@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { matchFiles } from '../src/file-patterns.ts';
-import { listFiles, resolveFiles } from '../src/input-files.ts';
+import { listFiles, matchFiles } from '../src/file-patterns.ts';
+import { resolveFiles } from '../src/input-files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'fromsource-patterns-'));
 const FILES = [
@@ -58,7 +58,7 @@ describe('a pattern', () => {
 
 describe('a list of files', () => {
   const list = (files: string[], language?: 'c' | 'c++') =>
-    listFiles({ kind: 'files', files, folder: root, language: language ?? null }, matchFiles);
+    listFiles({ kind: 'files', files, folder: root, language: language ?? null });
 
   test('keeps its order, and has each file once', () => {
     expect(list(['src/x.cpp', 'b.c', '?.c', './b.c']).map(({ path, language }) => [path, language])).toEqual([

@@ -158,6 +158,19 @@ describe.each(LOADERS)('files on the %s loader', (loader) => {
     expect(await refusal({ name: 'same', files: ['same/b.c'] })).toBeInstanceOf(NameConflictError);
   });
 
+  test('are as many as one likes', async () => {
+    const numbers = Array.from({ length: 30 }, (_, n) => n);
+    write(Object.fromEntries(numbers.map((n) => [`many/f${n}.c`, `int f${n}(void) { return ${n}; }`])));
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on('warning', warn);
+    const library = await load({ files: ['many/*.c'], signal: new AbortController().signal });
+    await delay(10);
+    process.off('warning', warn);
+    expect(warnings).toEqual([]);
+    expect(numbers.map((n) => library.func(`int f${n}(void)`)())).toEqual(numbers);
+  });
+
   test('are not loaded when the signal aborts', async () => {
     write({ 'stop/a.c': 'int a;', 'stop/b.c': 'int b;' });
     const stop = new AbortController();
