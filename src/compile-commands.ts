@@ -46,8 +46,7 @@ const SHOWN = 5;
 export function applyCommands(spec: ResolvedSpec, files: readonly AskedFile[]): Applied {
   const { name: library, compileCommands, unsafeFlags } = spec;
   const database = databaseAt(compileCommands as string);
-  const entries = indexEntries(library, database);
-  const find = ({ path }: AskedFile) => entries.get(path) ?? entries.get(realPath(path));
+  const find = finderOf(library, database);
   const absent = files.filter((file) => find(file) === undefined).map(({ path }) => path);
   if (absent.length > 0) throw fault(library, `${database} has no entry for ${listed(absent, ', ')}`);
   const recorded = files.map((file) => ({ file, entry: readEntry(library, database, file.path, find(file) as Entry) }));
@@ -100,13 +99,25 @@ export function folderOf(database: string, { directory }: Entry): string {
   return resolve(dirname(database), directory);
 }
 
-function indexEntries(library: string, database: string): Map<string, Entry> {
-  const byPath = new Map<string, Entry>();
-  for (const entry of readEntries(library, database)) {
-    const path = resolve(folderOf(database, entry), entry.file);
-    for (const each of [path, realPath(path)]) if (!byPath.has(each)) byPath.set(each, entry);
-  }
-  return byPath;
+/** What finds the entry of a file: by its path, else by where links lead, which is asked of all when it must be. */
+function finderOf(library: string, database: string): (file: AskedFile) => Entry | undefined {
+  const entries = readEntries(library, database);
+  const indexBy = (nameOf: (path: string) => string) => {
+    const byPath = new Map<string, Entry>();
+    for (const entry of entries) {
+      const path = nameOf(resolve(folderOf(database, entry), entry.file));
+      if (!byPath.has(path)) byPath.set(path, entry);
+    }
+    return byPath;
+  };
+  const byName = indexBy((path) => path);
+  let byRealName: Map<string, Entry> | undefined;
+  return ({ path }) => {
+    const found = byName.get(path);
+    if (found !== undefined) return found;
+    byRealName ??= indexBy(realPath);
+    return byRealName.get(realPath(path));
+  };
 }
 
 function readEntry(library: string, database: string, path: string, entry: Entry): RecordedCompile {

@@ -30,7 +30,8 @@ export async function allOrFailure<File, Made>(
  */
 export function failureOfFiles(library: string, failed: readonly Error[], count: number): Error {
   const [first] = failed as readonly [Error];
-  if (failed.length === 1) return first;
+  // One file, or what is no file's fault, such as a flag that is refused.
+  if (failed.every(({ message }) => message === first.message)) return first;
   const compiles = failed.flatMap((error) => (error instanceof CompileError ? [error] : []));
   const [compile] = compiles;
   // A compiler that can't be started: that is no file's fault.

@@ -123,6 +123,14 @@ describe('what is wrong with a spec is said by name, expectation, value and type
     expect(() => resolveSpec('vec' as never)).toThrow('Expected `spec` to be an object');
   });
 
+  test('types refuse two inputs, and headers of files', () => {
+    // @ts-expect-error: one input only
+    const both: SourceLibrarySpec = { name: 'a', source: '', files: ['a.c'] };
+    // @ts-expect-error: headers go with a source
+    const headers: SourceLibrarySpec = { name: 'a', files: ['a.c'], headers: {} };
+    for (const each of [both, headers]) expect(() => resolveSpec(each)).toThrow(TypeError);
+  });
+
   test('a file gives its language by its extension, and headers go with a source only', () => {
     expect(resolveSpec({ name: 'a', file: 'x/y.cpp' })).toMatchObject({ language: 'c++' });
     expect(resolveSpec({ name: 'a', file: 'y.C' })).toMatchObject({ language: 'c++' });

@@ -84,6 +84,16 @@ test('a library of some of the files takes their objects, in any order', async (
   expect(await once(dir, { name: 'one', file: path('a.c'), includePaths: spec.includePaths })).toEqual(hit);
 });
 
+test('gcc compiles and keeps them too', async () => {
+  const dir = folder();
+  const { write, spec } = project();
+  const first = await load(dir, { ...spec, compiler: 'gcc' });
+  expect(first.cache.status).toBe('miss');
+  expect(await once(dir, { ...spec, compiler: 'gcc' })).toEqual(hit);
+  write('include/a.h', '');
+  expect(await once(dir, { ...spec, compiler: 'gcc' })).toEqual(hit);
+});
+
 test('files that compile are kept when others do not', async () => {
   const dir = folder();
   const { path, write, spec } = project();
@@ -112,6 +122,8 @@ test('a reload compiles what changed', async () => {
   await library.reload();
   expect(library.cache).toEqual({ status: 'miss', reason: `${path('a.c')} changed` });
   expect(library.func('int c(void)')()).toBe(105);
+  // The folder goes when all is kept.
+  await cacheStats({ dir });
 });
 
 test('the same library from many at once is compiled once', async () => {

@@ -1,14 +1,21 @@
 /** compile_commands.json: flags from it, and files for editors. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { compileToIR, type SourceLibrarySpec, writeCompileCommands } from '../../src/index.ts';
 import { holdLoads } from './load.ts';
 
 const loads = holdLoads({});
 const { load, refusal } = loads;
+
+beforeAll(async () => {
+  // The first watch opens what stays open: libuv's inotify.
+  write({ 'first.c': 'int first;' });
+  await (await load({ file: 'first.c', watch: true })).dispose();
+});
 
 function write(files: Readonly<Record<string, string | object>>): void {
   for (const [name, content] of Object.entries(files)) {
@@ -77,6 +84,25 @@ describe('flags from a compile_commands.json', () => {
     expect(error.message).toContain(reason);
   });
 
+  test('are watched with the files', async () => {
+    const entry = (flags: string) => [{ directory: '.', command: `cc ${flags} -c a.c`, file: 'a.c' }];
+    write({ 'watch/a.c': 'int a(void) { return A; }', 'watch/compile_commands.json': entry('-DA=1') });
+    const library = await load({ files: ['watch/a.c'], compileCommands: 'watch', watch: true });
+    const a = library.func('int a(void)');
+    expect(a()).toBe(1);
+    write({ 'watch/compile_commands.json': entry('-DA=2') });
+    for (let tries = 0; tries < 100 && a() !== 2; tries += 1) await delay(50);
+    expect(a()).toBe(2);
+  });
+
+  test('are found through links', async () => {
+    write({ 'real/a.c': 'int a(void) { return A; }' });
+    write({ 'real/compile_commands.json': [{ directory: '.', command: 'cc -DA=3 -c a.c', file: 'a.c' }] });
+    symlinkSync('real', 'link');
+    const library = await load({ file: 'link/a.c', compileCommands: 'real' });
+    expect(library.func('int a(void)')()).toBe(3);
+  });
+
   test('go with files only', async () => {
     const error = await refusal({ source: '', compileCommands: 'in' });
     expect(error.message).toBe('`compileCommands` goes with `file` or `files`, not with `source`');
@@ -107,7 +133,7 @@ describe('writeCompileCommands', () => {
     for (const { directory, arguments: words } of entries) {
       expect(existsSync(words[0] as string)).toBe(true);
       expect(realpathSync(directory)).toBe(realpathSync('.'));
-      execFileSync(words[0] as string, [...words.slice(1), '-fsyntax-only'], { cwd: directory });
+      execFileSync(words[0] as string, [...words.slice(1), '-fsyntax-only'], { cwd: directory, stdio: 'pipe' });
     }
     expect(entries[0]?.arguments.slice(1)).toEqual([
       ...['-O2', '-I', resolve('out/include'), '-Wall', '-fPIC', '-DMORE=2', '-DTEXT="a b"'],

@@ -158,6 +158,42 @@ describe.each(LOADERS)('files on the %s loader', (loader) => {
     expect(await refusal({ name: 'same', files: ['same/b.c'] })).toBeInstanceOf(NameConflictError);
   });
 
+  test('share exceptions, thread-local and common data, with debug information', async () => {
+    write({
+      'deep/a.cpp': `#include <stdexcept>
+        #include <string>
+        extern thread_local int depth;
+        void fail(int n) { depth = n; throw std::runtime_error(std::to_string(n)); }`,
+      'deep/b.cpp': `#include <stdexcept>
+        #include <string>
+        void fail(int n); thread_local int depth = 1; extern "C" int shared;
+        extern "C" int caught(int n) { try { fail(n); } catch (const std::exception &e) { return std::stoi(e.what()) + depth + shared; } return 0; }`,
+      'deep/c.c': 'int shared = 100;',
+    });
+    const library = await load({ files: ['deep/*'], flags: ['-g', '-O1'] });
+    expect(library.func('int caught(int)')(5)).toBe(110);
+  });
+
+  test('with a flag that is refused are one error', async () => {
+    write({ 'flag/a.c': 'int a;', 'flag/b.c': 'int b;' });
+    const error = await refusal({ name: 'flag', files: ['flag/*.c'], flags: ['-fplugin=x.so'] });
+    expect(error.message.split('\n').slice(0, 2)).toEqual([
+      'flag: a compiler flag is refused',
+      '  -fplugin=x.so: it loads code into the compiler',
+    ]);
+  });
+
+  test('that are not there, and compiles that take too long, are named', async () => {
+    write({ 'gone/a.c': 'int a;' });
+    const error = await refusal({ files: ['gone/a.c', 'gone/b.c'] });
+    expect(error).toMatchObject({ code: 'ERR_COMPILE' });
+    expect(error.message).toContain(resolve('gone/b.c'));
+    write({ 'big/a.c': 'char a[100000] = { 1 };', 'big/b.c': 'char b[100000] = { 1 };' });
+    const limited = await refusal({ files: ['big/*.c'], maxOutputBytes: 10_000 });
+    expect(limited).toMatchObject({ code: 'ERR_COMPILE_LIMIT', limit: 'maxOutputBytes', value: 10_000 });
+    for (const name of ['a.c', 'b.c']) expect(limited.message).toContain(resolve('big', name));
+  });
+
   test('are as many as one likes', async () => {
     const numbers = Array.from({ length: 30 }, (_, n) => n);
     write(Object.fromEntries(numbers.map((n) => [`many/f${n}.c`, `int f${n}(void) { return ${n}; }`])));
