@@ -58,6 +58,6 @@ export async function compileToIR(
 }
 
 async function withCommands(spec: ResolvedSpec): Promise<ResolvedSpec> {
-  const { filesOfSpec } = await import('./spec-files.ts');
+  const { filesOfSpec } = await import('./files-plan.ts');
   return filesOfSpec(spec).files[0]?.spec ?? spec;
 }

@@ -12,6 +12,9 @@ import { type Snapshot, takeSnapshot } from './reload/snapshot.ts';
 import { filesOfSpec } from './spec-files.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
+/** For who imports this when it is needed: by itself the bundler would give it a file more. */
+export { filesOfSpec } from './spec-files.ts';
+
 /** One file, and how it is compiled. */
 export interface PlannedFile {
   /** Absolute. */

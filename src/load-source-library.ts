@@ -62,7 +62,7 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
 
 /** A file that a compile_commands.json says the flags of; both are watched. */
 async function fromRecorded(spec: ResolvedSpec, input: CompileInput & { readonly kind: 'file' }): Promise<Live> {
-  const { filesOfSpec } = await import('./spec-files.ts');
+  const { filesOfSpec } = await import('./files-plan.ts');
   const { files, database } = filesOfSpec(spec);
   const live = await fromSource(files[0]?.spec ?? spec, input);
   return { ...live, dependencies: [...live.dependencies, ...(database === null ? [] : [database])] };
