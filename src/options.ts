@@ -53,7 +53,7 @@ export interface SourceLibraryOptions {
   readonly compiler?: string;
   /** Milliseconds that a compile may take. Default 300,000. */
   readonly timeout?: number;
-  /** Bytes that an object may have. Default 268,435,456 (256 MiB). */
+  /** Bytes that an object may have; with `files`, that of each. Default 268,435,456 (256 MiB). */
   readonly maxOutputBytes?: number;
   /** Bytes of address space that each compiler process may use. Default 8,589,934,592 (8 GiB). */
   readonly maxMemoryBytes?: number;
