@@ -12,6 +12,9 @@ import { type Begun, linkEntry } from './link-entry.ts';
 import { selectLoader } from './loader/select.ts';
 import { languageOf } from './objects/read-objects.ts';
 
+/** For several sources: so it stays in one piece with this path. */
+export { enterFlight } from './cache/flight.ts';
+
 /** A load that the cache has no entry for. */
 export interface Missed extends Begun {
   readonly request: CompileRequest;
@@ -59,8 +62,8 @@ async function fresh({ spec, toolchain, request, cache, parts, entry, found }: M
   if (store !== null && entry !== null && volatile.length === 0) {
     const wantsImage = spec.loader !== 'orc';
     const made = { store, key: entry.key, parts, toolchain, request, result, link, startedAt, wantsImage };
-    keepCompiled(made, (refused) => {
-      if (refused !== null) cached = { status: 'off', reason: refused };
+    keepCompiled(made, (kept) => {
+      if ('refused' in kept) cached = { status: 'off', reason: kept.refused };
       onKept?.();
     });
   } else onKept?.();

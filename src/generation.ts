@@ -43,6 +43,8 @@ export interface Build {
 
 /** What an input comes to, and when it was there. */
 export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies'> & {
+  /** Of the files that the input has turned out to be, where that was not known before. */
+  readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */
   readonly found: number;
   readonly made: number;

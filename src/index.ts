@@ -24,6 +24,7 @@ export {
   ToolchainError,
 } from './errors.ts';
 export type { Timings } from './generation.ts';
+export type { SourceFiles } from './input-files.ts';
 export type {
   ArchiveInput,
   ObjectInput,
@@ -42,3 +43,4 @@ export type { RegistryEntry } from './registry.ts';
 export type { SealedLibraryOptions, SealReport } from './sealed.ts';
 export { loadSealedLibrary, seal } from './sealed.ts';
 export type { SealedCpu, SealedTarget } from './sealed-file.ts';
+export { writeCompileCommands } from './write-compile-commands.ts';

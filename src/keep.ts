@@ -5,10 +5,12 @@ import { setImmediate } from 'node:timers';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';
-import { publish } from './cache/publish.ts';
+import { type InputFile, pathIn, type Variant } from './cache/manifest.ts';
+import { type Published, publish } from './cache/publish.ts';
 import { allWritten, finishAtExit, type Store } from './cache/store.ts';
 import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
+import type { Diagnostic } from './errors.ts';
 import { keepImage, makeImages } from './images.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import type { Toolchain } from './toolchain/discover.ts';
@@ -73,27 +75,75 @@ export async function allKept(): Promise<void> {
  *
  * @param onKept - told when the object is there for others, or why it can't be kept
  */
-export function keepCompiled(made: Made, onKept: (refused: string | null) => void): void {
+export function keepCompiled(made: Made, onKept: (kept: Published) => void): void {
+  keepLater(made, () => keepObject(made), onKept);
+}
+
+/** Objects that were joined to one. */
+export interface Joined extends Pick<Made, 'store' | 'key' | 'parts' | 'link' | 'wantsImage'> {
+  /** What the cache remembers it by. */
+  readonly label: string;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Of the objects; each is there when it is kept. */
+  readonly entries: readonly Promise<KeptEntry>[];
+}
+
+/** What a kept object holds for, or why it is not kept. */
+export type KeptEntry = Pick<Variant, 'read' | 'tools' | 'absent' | 'listed'> | { readonly refused: string };
+
+/** Keeps what objects were joined to, when these are kept; then its linked image. */
+export function keepJoined(joined: Joined, onKept: (kept: Published) => void): void {
+  keepLater(joined, () => publishJoined(joined), onKept);
+}
+
+function keepLater(
+  { store, key, link, wantsImage }: Pick<Made, 'store' | 'key' | 'link' | 'wantsImage'>,
+  keep: () => Promise<Published>,
+  onKept: (kept: Published) => void,
+): void {
   later(async () => {
-    let id: string | null = null;
-    try {
-      const kept = await keepObject(made);
-      if ('id' in kept) id = kept.id;
-      onKept('id' in kept ? null : kept.refused);
-    } catch (error) {
-      onKept((error as Error).message);
-    }
-    if (id === null) return;
-    if (made.wantsImage) keepImage(made.store, made.key, id, made.link);
-    await evict(made.store, made.key);
+    const kept = await keep().catch((error: Error) => ({ refused: error.message }));
+    onKept(kept);
+    if ('refused' in kept) return;
+    if (wantsImage) keepImage(store, key, kept.id, link);
+    await evict(store, key);
   });
+}
+
+/** It holds for all that any of its objects holds for. */
+async function publishJoined({ store, key, parts, label, diagnostics, entries, link }: Joined): Promise<Published> {
+  const kept = await Promise.all(entries);
+  const read = new Map<string, InputFile>();
+  const tools = new Map<string, InputFile>();
+  const listed = new Map<string, InputFile>();
+  const absent = new Set<string>();
+  for (const entry of kept) {
+    if ('refused' in entry) return entry;
+    const lists = [[entry.read, read] as const, [entry.tools, tools] as const, [entry.listed, listed] as const];
+    for (const [files, into] of lists) {
+      for (const file of files) {
+        if ((into.get(file.path)?.digest ?? file.digest) !== file.digest)
+          return { refused: `${file.path} changed meanwhile` };
+        into.set(file.path, file);
+      }
+    }
+    for (const { folder, names } of entry.absent) for (const name of names) absent.add(pathIn(folder, name));
+  }
+  const { object, language } = link;
+  const inputs = {
+    read: [...read.values()],
+    tools: [...tools.values()],
+    listed: [...listed.values()],
+    absent: [...absent],
+  };
+  return publish(store, key, parts, label, { object, diagnostics, language, ...inputs });
 }
 
 /** Why a compile can't be kept that another time would make something else. */
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
 /** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
-async function keepObject(made: Made) {
+async function keepObject(made: Made): Promise<Published> {
   const { store, key, parts, toolchain, request, result, link, startedAt } = made;
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };

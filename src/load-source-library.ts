@@ -1,6 +1,6 @@
 /**
  * The path: source → toolchain → key → cache, else compile → live symbols → library. Every stage is a folder; only this
- * file and the three that it loads when they are needed compose them.
+ * file and those that it loads when they are needed compose them.
  */
 
 import { performance } from 'node:perf_hooks';
@@ -9,7 +9,7 @@ import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
 import { checkFlags } from './compile/flags.ts';
 import type { Build, Live } from './generation.ts';
-import { filesOf, type LibraryInput } from './inputs.ts';
+import { filesOf, isCompiled, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
 import { openLinkedImage } from './loader/open-image.ts';
@@ -33,13 +33,13 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  return { ...rest, before, started, linked, stages };
+  return { before, ...rest, started, linked, stages };
 }
 
 async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
-  if (input.kind !== 'object' && input.kind !== 'archive' && input.kind !== 'sharedLibrary') {
-    return fromSource(spec, input);
-  }
+  if (input.kind === 'files') return fromFiles(spec);
+  if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);
+  if (isCompiled(input)) return fromSource(spec, input);
   const { linkObjects, openShared } = await import('./link-inputs.ts');
   return input.kind === 'sharedLibrary' ? openShared(spec, input.sharedLibrary) : linkObjects(spec, input);
 }
@@ -61,6 +61,24 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   }
   const { compileAndLink } = await import('./compile-and-link.ts');
   return compileAndLink({ spec, toolchain, request, cache, parts, entry, found });
+}
+
+/** A file that a compile_commands.json says the flags of; both are watched. */
+async function fromRecorded(spec: ResolvedSpec, input: CompileInput & { readonly kind: 'file' }): Promise<Live> {
+  const { filesOfSpec } = await import('./files-plan.ts');
+  const { files, database } = filesOfSpec(spec);
+  const live = await fromSource(files[0]?.spec ?? spec, input);
+  return { ...live, dependencies: [...live.dependencies, ...(database === null ? [] : [database])] };
+}
+
+/** Several files are one entry of the cache, and each of them is one, of which the first is made anew. */
+async function fromFiles(spec: ResolvedSpec): Promise<Live> {
+  const { planFiles } = await import('./files-plan.ts');
+  const plan = await planFiles(spec);
+  const { toolchain, cache, entry, found, before, database } = plan;
+  let live = entry !== null && 'variant' in entry ? await fromEntry(plan.spec, toolchain, cache, entry, found) : null;
+  live ??= await (await import('./compile-files.ts')).compileFiles(plan);
+  return { ...live, before, dependencies: [...live.dependencies, ...(database === null ? [] : [database])] };
 }
 
 /** Null when the entry can't be made live, and must be compiled anew. */

@@ -44,6 +44,7 @@ describe('imports point one way', () => {
       'checks',
       'cpu',
       'inputs',
+      'input-files',
       'llvm-module',
       'elf',
       'file-identity',

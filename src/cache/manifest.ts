@@ -177,7 +177,7 @@ function whyViolated(path: string): string | null {
 }
 
 /** As it was spelled: `..` goes up from where a link leads to. */
-const pathIn = (folder: string, name: string): string => `${folder === '/' ? '' : folder}/${name}`;
+export const pathIn = (folder: string, name: string): string => `${folder === '/' ? '' : folder}/${name}`;
 
 /** An empty identity is no folder's: the next check looks, and may renew it. */
 function folderIdentity(folder: string, now: number): string {
