@@ -79,7 +79,8 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               {},
               {},
               {},
-              Error::success()};
+              Error::success(),
+              {}};
   if (Error Err = prepareGraph(**G, Job))
     return Err;
   if (Error Err = link(S, *JD, std::move(*G), Job))
@@ -94,6 +95,9 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
     __register_frame(Linked.EhFrame);
     EhFrames.push_back(Linked.EhFrame);
   }
+  if (!Linked.Sections.empty())
+    if (auto Debug = DebugObject::create(Bytes, Linked.Sections))
+      DebugObjects.push_back(std::move(Debug));
   if (Linked.Tls)
     TlsModules.push_back(std::move(Linked.Tls));
   for (auto &Entry : Linked.TlsSymbols)
@@ -184,6 +188,7 @@ Expected<uint64_t> fs_dylib::lookup(StringRef Name) {
 Error fs_dylib::remove() {
   Error Err = finalise();
   dropThreadDestructors(DsoHandle);
+  DebugObjects.clear();
   for (void *Frame : EhFrames)
     __deregister_frame(Frame);
   Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));

@@ -42,6 +42,7 @@ private:
   /// Of initialised objects, in the order of their array.
   std::vector<fromsource::RunEntry> Finalisers;
   std::vector<void *> EhFrames;
+  std::vector<std::unique_ptr<fromsource::DebugObject>> DebugObjects;
   std::vector<fromsource::TlsModuleOwner> TlsModules;
   fromsource::TlsSymbolMap TlsSymbols;
   std::string Symbols;

@@ -48,6 +48,11 @@ class LinkPlugin : public LinkGraphLinkingLayer::Plugin {
 public:
   void modifyPassConfig(MaterializationResponsibility &, LinkGraph &,
                         PassConfiguration &Config) override {
+    if (!CurrentJob->Scan.MemorySections.empty())
+      Config.PostPrunePasses.push_back([Job = CurrentJob](LinkGraph &G) {
+        findDebugBlocks(G, *Job);
+        return Error::success();
+      });
     Config.PostFixupPasses.push_back([Job = CurrentJob](LinkGraph &G) {
       collectResult(G, *Job);
       return Error::success();

@@ -4,6 +4,7 @@
 #define FROMSOURCE_LINK_JOB_H
 
 #include "cpu_info.h"
+#include "debug_object.h"
 #include "object_scan.h"
 #include "process_symbols.h"
 #include "tls.h"
@@ -41,6 +42,8 @@ struct LinkedObject {
   void *EhFrame = nullptr;
   TlsModuleOwner Tls;
   TlsSymbolMap TlsSymbols;
+  /// Of an object with debug information.
+  std::vector<SectionAddress> Sections;
   /// In the format of fs_dylib_symbols.
   std::string Symbols;
 };
@@ -65,6 +68,8 @@ struct LinkJob {
 
   LinkedObject Result;
   llvm::Error Failure = llvm::Error::success();
+  /// Section of the object → its block, of what is not pruned.
+  std::vector<std::pair<size_t, llvm::jitlink::Block *>> DebugBlocks;
 };
 
 /// Binds what the object needs from outside, gives thread-local storage, ifunc
@@ -72,6 +77,9 @@ struct LinkJob {
 llvm::Error prepareGraph(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// Part of it.
 llvm::Error prepareTls(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+/// For objects with debug information: finds the blocks of their sections,
+/// once those that nothing needs are gone, and before the others are moved.
+void findDebugBlocks(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// Reads the final addresses; runs after the fixups, before the protections.
 void collectResult(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 
