@@ -48,8 +48,13 @@ export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'd
   readonly made: number;
 };
 
+/** All that can be called now, of every library of this thread. */
+export const liveGenerations: Set<Generation> = new Set();
+
 /** Code that may be called until it is retired, and is freed when the last call has left it. */
 export class Generation implements CallScope {
+  /** The name of its library. */
+  readonly library: string;
   readonly build: Build;
   /** 1 for the first. */
   readonly number: number;
@@ -57,7 +62,8 @@ export class Generation implements CallScope {
   #asyncCalls = 0;
   #left: (() => void) | undefined;
 
-  constructor(build: Build, number: number) {
+  constructor(library: string, build: Build, number: number) {
+    this.library = library;
     this.build = build;
     this.number = number;
   }
@@ -75,6 +81,7 @@ export class Generation implements CallScope {
   goLive(): void {
     const { started, linked, stages } = this.build;
     const now = performance.now();
+    liveGenerations.add(this);
     this.#timings = { ...stages, bind: now - linked, total: now - started };
   }
 
@@ -104,6 +111,7 @@ export class Generation implements CallScope {
         this.#left = resolve;
       });
     }
+    liveGenerations.delete(this);
     await this.build.image.dispose();
   }
 }

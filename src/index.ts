@@ -42,3 +42,5 @@ export type { RegistryEntry } from './registry.ts';
 export type { SealedLibraryOptions, SealReport } from './sealed.ts';
 export { loadSealedLibrary, seal } from './sealed.ts';
 export type { SealedCpu, SealedTarget } from './sealed-file.ts';
+export type { SymbolizedAddress } from './symbolize.ts';
+export { symbolize } from './symbolize.ts';

@@ -83,6 +83,13 @@ FS_EXPORT fs_error *fs_dylib_symbols(fs_dylib *D, const char **Out) {
   });
 }
 
+FS_EXPORT fs_error *fs_dylib_code(fs_dylib *D, const char **Out) {
+  return guarded(FS_ERROR_INTERNAL, [&] {
+    *Out = D->code();
+    return Error::success();
+  });
+}
+
 FS_EXPORT fs_error *fs_dylib_lookup(fs_dylib *D, const char *Name,
                                     uint64_t *Out) {
   return guarded(FS_ERROR_INTERNAL,

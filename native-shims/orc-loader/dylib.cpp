@@ -5,6 +5,7 @@
 #include "error.h"
 #include "link.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/JITLink/ELF_x86_64.h"
 
 using namespace llvm;
@@ -80,6 +81,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               {},
               {},
               Error::success(),
+              {},
               {}};
   if (Error Err = prepareGraph(**G, Job))
     return Err;
@@ -91,6 +93,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   merge(NewInitialisers, Linked.Initialisers);
   merge(NewFinalisers, Linked.Finalisers);
   append(NewIfuncs, Linked.Ifuncs);
+  append(Functions, Linked.Functions);
   if (Linked.EhFrame) {
     __register_frame(Linked.EhFrame);
     EhFrames.push_back(Linked.EhFrame);
@@ -167,6 +170,21 @@ void fs_dylib::finaliseAtExit() {
   runFinalisers(false, Escaped);
   finaliseGuarded(DsoHandle, Escaped);
   runFinalisers(true, Escaped);
+}
+
+const char *fs_dylib::code() {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  Code.clear();
+  raw_string_ostream OS(Code);
+  for (const CodeRange &F : Functions)
+    if (!(*F.Name).contains('\n'))
+      OS << "f " << utohexstr(F.Address, true) << ' ' << F.Size << ' '
+         << *F.Name << '\n';
+  for (const auto &D : DebugObjects)
+    OS << "o "
+       << utohexstr(reinterpret_cast<uintptr_t>(D->bytes().data()), true) << ' '
+       << D->bytes().size() << " -\n";
+  return Code.c_str();
 }
 
 Expected<uint64_t> fs_dylib::lookup(StringRef Name) {

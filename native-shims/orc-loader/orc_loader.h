@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 3
+#define FS_ABI_VERSION 5
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
@@ -98,6 +98,14 @@ fs_error *fs_dylib_initialize(fs_dylib *dylib);
 /// "<address, hex> <size, decimal> <f|d> <name>\n". Owned by the dylib, valid
 /// until its next fs_dylib_add_object or fs_dylib_remove.
 fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
+
+/// What debuggers and reports of crashes ask for, one a line: all functions,
+/// hidden and local ones too: "f <address, hex> <size, decimal> <name>\n"; and
+/// the objects with debug information, with the addresses of their sections
+/// written in: "o <address of the bytes, hex> <size, decimal> -\n". The text is
+/// owned by the dylib and valid until the next call of this, the objects until
+/// fs_dylib_remove.
+fs_error *fs_dylib_code(fs_dylib *dylib, const char **text_out);
 
 /// The address of one exported symbol. FS_ERROR_MISSING_SYMBOLS if none.
 fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,

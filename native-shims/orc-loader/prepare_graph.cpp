@@ -210,6 +210,21 @@ Error prepareGraph(LinkGraph &G, LinkJob &Job) {
   return bindExternals(G, Job);
 }
 
+void findFunctions(LinkGraph &G, LinkJob &Job) {
+  for (Symbol *Sym : G.defined_symbols())
+    if (Sym->hasName() && Sym->isCallable())
+      Job.Functions.push_back(
+          {&Sym->getBlock(), Sym->getOffset(), Sym->getSize(), Sym->getName()});
+}
+
+void dropUnlinkedFunctions(LinkGraph &G, LinkJob &Job) {
+  DenseSet<Block *> Linked;
+  for (Block *B : G.blocks())
+    Linked.insert(B);
+  erase_if(Job.Functions,
+           [&](const NamedCode &F) { return !Linked.contains(F.Home); });
+}
+
 void findDebugBlocks(LinkGraph &G, LinkJob &Job) {
   DenseMap<const char *, Block *> ByContent;
   for (Block *B : G.blocks())
@@ -258,6 +273,9 @@ void collectResult(LinkGraph &G, LinkJob &Job) {
     if (!Range.empty() && Range.getSize() > 4)
       Result.EhFrame = Range.getStart().toPtr<void *>();
   }
+  for (auto &[B, Offset, Size, Name] : Job.Functions)
+    Result.Functions.push_back(
+        {B->getAddress().getValue() + Offset, Size, std::move(Name)});
   for (auto [Section, B] : Job.DebugBlocks)
     Result.Sections.push_back({Section, B->getAddress().getValue()});
   raw_string_ostream OS(Result.Symbols);
