@@ -1,9 +1,9 @@
 /** Where every function and line of the live libraries is; built for a library when it is first asked for. */
 
 import { findLine, type LineTable, readLineTable } from './dwarf-lines.ts';
-import { type Generation, liveGenerations } from './generation.ts';
+import { liveGenerations } from './generation.ts';
 import { koffi } from './koffi.ts';
-import type { CodeFunction, ImageCode } from './loader/loader.ts';
+import type { CodeFunction, ImageCode, LoadedImage } from './loader/loader.ts';
 import type { SymbolizedAddress } from './symbolize.ts';
 
 /** The code of one generation, in order. */
@@ -14,22 +14,22 @@ export interface CodeMap {
   readonly lines: readonly LineTable[];
 }
 
-const maps = new WeakMap<Generation, Promise<CodeMap>>();
+const maps = new WeakMap<LoadedImage, Promise<CodeMap>>();
 
-/** The map of a generation that is live. Where debug information can't be read there are no lines. */
-export function codeMapOf(generation: Generation): Promise<CodeMap> {
-  let map = maps.get(generation);
+/** The map of an image that is live. Where debug information can't be read there are no lines. */
+export function codeMapOf(image: LoadedImage): Promise<CodeMap> {
+  let map = maps.get(image);
   if (map === undefined) {
-    map = readMap(generation);
-    maps.set(generation, map);
+    map = readMap(image);
+    maps.set(image, map);
     // Such as when memory was short: the next may have more luck.
-    map.catch(() => maps.delete(generation));
+    map.catch(() => maps.delete(image));
   }
   return map;
 }
 
-async function readMap(generation: Generation): Promise<CodeMap> {
-  const { ranges, functions, lines } = await generation.build.image.readCode();
+async function readMap(image: LoadedImage): Promise<CodeMap> {
+  const { ranges, functions, lines } = await image.readCode();
   const tables = lines.flatMap((sections) => {
     try {
       return [readLineTable(sections)];
@@ -45,7 +45,7 @@ async function readMap(generation: Generation): Promise<CodeMap> {
 
 export async function findAddress(address: number): Promise<SymbolizedAddress | null> {
   for (const generation of liveGenerations) {
-    const found = findIn(await codeMapOf(generation), address);
+    const found = findIn(await codeMapOf(generation.build.image), address);
     if (found === null) continue;
     const { symbol, ...rest } = found;
     const name = symbol === null ? null : demangle(symbol);
@@ -77,20 +77,28 @@ function functionAt(functions: readonly CodeFunction[], address: number): CodeFu
   return address < found.address + Math.max(found.size, 1) ? found : null;
 }
 
-let program: ReturnType<typeof koffi.load> | undefined;
+function declareDemangle(): (symbol: string) => string {
+  try {
+    const program = koffi.load(null);
+    const demangleAt = program.func('__cxa_demangle', 'void *', ['const char *', 'void *', 'void *', 'void *']);
+    const free = program.func('free', 'void', ['void *']);
+    return (symbol) => {
+      const text: bigint | null = demangleAt(symbol, null, null, null);
+      if (text === null) return symbol;
+      const name = koffi.decode.string(text);
+      free(text);
+      return name;
+    };
+  } catch {
+    return (symbol) => symbol;
+  }
+}
+
+let declared: ReturnType<typeof declareDemangle> | undefined;
 
 /** By the C++ runtime that node is linked with; the name as it is where that is not to be had. */
 export function demangle(symbol: string): string {
   if (!symbol.startsWith('_Z')) return symbol;
-  try {
-    program ??= koffi.load(null);
-    const types = ['const char *', 'void *', 'void *', 'void *'];
-    const text: bigint | null = program.func('__cxa_demangle', 'void *', types)(symbol, null, null, null);
-    if (text === null) return symbol;
-    const name = koffi.decode.string(text);
-    program.func('free', 'void', ['void *'])(text);
-    return name;
-  } catch {
-    return symbol;
-  }
+  declared ??= declareDemangle();
+  return declared(symbol);
 }

@@ -35,6 +35,8 @@ export interface Build {
   readonly started: number;
   readonly linked: number;
   readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
+  /** Called once the image is disposed. */
+  readonly onRetired?: () => void;
   /** Warnings and remarks of the compile. */
   readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
@@ -112,6 +114,7 @@ export class Generation implements CallScope {
       });
     }
     liveGenerations.delete(this);
-    await this.build.image.dispose();
+    // After the finalisers, whose crashes are the library's too.
+    await this.build.image.dispose().finally(() => this.build.onRetired?.());
   }
 }

@@ -32,7 +32,10 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  return { ...rest, before, started, linked, stages };
+  const built = { ...rest, before, started, linked, stages };
+  if (!spec.crashReport) return built;
+  const { reportCrashes } = await import('./crash-report.ts');
+  return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
 
 async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {

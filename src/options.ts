@@ -67,6 +67,11 @@ export interface SourceLibraryOptions {
   readonly cache?: boolean | CacheOptions;
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
+  /**
+   * Write a report to stderr when a fatal signal in the library ends the process: library, function, native stack, and
+   * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
+   */
+  readonly crashReport?: boolean;
 }
 
 /** What {@link loadSourceLibrary} takes: one input, and how to treat it. An option that doesn't go with it is refused. */
@@ -90,11 +95,19 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  readonly crashReport: boolean;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
 
-const OPTION_NAMES: readonly string[] = ['name', ...INPUT_NAMES, ...OPTIONS_OF_INPUTS, 'loader', 'signal'];
+const OPTION_NAMES: readonly string[] = [
+  'name',
+  ...INPUT_NAMES,
+  ...OPTIONS_OF_INPUTS,
+  'loader',
+  'signal',
+  'crashReport',
+];
 
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -184,6 +197,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
+    crashReport: checkBoolean('crashReport', spec.crashReport),
   };
 }
 
