@@ -33,6 +33,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
   const built = { ...rest, before, started, linked, stages };
+  if (spec.perf) await (await import('./perf.ts')).tellPerf(live.image);
   if (!spec.crashReport) return built;
   const { reportCrashes } = await import('./crash-report.ts');
   return { ...built, onRetired: await reportCrashes(spec.name, live.image) };

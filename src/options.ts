@@ -72,6 +72,11 @@ export interface SourceLibraryOptions {
    * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
    */
   readonly crashReport?: boolean;
+  /**
+   * Write where the functions are, and their code, for `perf inject --jit`: `jit-<pid>.dump` in a new folder in
+   * `$JITDUMPDIR`, else in the system's folder for temporary files. It stays there. Default false.
+   */
+  readonly perf?: boolean;
 }
 
 /** What {@link loadSourceLibrary} takes: one input, and how to treat it. An option that doesn't go with it is refused. */
@@ -96,6 +101,7 @@ export interface ResolvedSpec {
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
   readonly crashReport: boolean;
+  readonly perf: boolean;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
@@ -107,6 +113,7 @@ const OPTION_NAMES: readonly string[] = [
   'loader',
   'signal',
   'crashReport',
+  'perf',
 ];
 
 /** setTimeout fires at once for anything longer. */
@@ -198,6 +205,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
     crashReport: checkBoolean('crashReport', spec.crashReport),
+    perf: checkBoolean('perf', spec.perf),
   };
 }
 
