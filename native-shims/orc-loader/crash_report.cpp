@@ -58,16 +58,25 @@ void place(Line &L, const CrashCode &C, uint64_t Pc, uint64_t Shown) {
         .text(")");
 }
 
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
 // Without a lock, which dladdr takes. glibc has it since 2.35.
 extern "C" __attribute__((weak)) int _dl_find_object(void *,
                                                      struct dl_find_object *);
+#endif
 
 const link_map *moduleOf(uint64_t Pc) {
+  void *Address = reinterpret_cast<void *>(Pc);
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
   struct dl_find_object Found;
-  if (!_dl_find_object ||
-      _dl_find_object(reinterpret_cast<void *>(Pc), &Found) != 0)
-    return nullptr;
-  return Found.dlfo_link_map;
+  if (_dl_find_object)
+    return _dl_find_object(Address, &Found) == 0 ? Found.dlfo_link_map
+                                                 : nullptr;
+#endif
+  Dl_info Info;
+  void *Map = nullptr;
+  return dladdr1(Address, &Info, &Map, RTLD_DL_LINKMAP)
+             ? static_cast<const link_map *>(Map)
+             : nullptr;
 }
 
 const char *nameOf(const link_map &M) {
