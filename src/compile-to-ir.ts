@@ -12,13 +12,14 @@ import {
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
-export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch'> & (SourceText | SourceFile | SourceIR);
+export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'crashReport' | 'perf'> &
+  (SourceText | SourceFile | SourceIR);
 
 /** The form of LLVM IR: text, or bitcode. */
 export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
-const REFUSED = ['loader', 'watch', 'files', 'object', 'archive', 'sharedLibrary'] as const;
+const REFUSED = ['loader', 'watch', 'crashReport', 'perf', 'files', 'object', 'archive', 'sharedLibrary'] as const;
 
 /**
  * Compiles a C or C++ source, or LLVM IR, to LLVM IR of clang's version, after the passes of its `-O` level.

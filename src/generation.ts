@@ -35,6 +35,8 @@ export interface Build {
   readonly started: number;
   readonly linked: number;
   readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
+  /** Called once the image is disposed. */
+  readonly onRetired?: () => void;
   /** Warnings and remarks of the compile. */
   readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
@@ -50,8 +52,13 @@ export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'd
   readonly made: number;
 };
 
+/** All that can be called now, of every library of this thread. */
+export const liveGenerations: Set<Generation> = new Set();
+
 /** Code that may be called until it is retired, and is freed when the last call has left it. */
 export class Generation implements CallScope {
+  /** The name of its library. */
+  readonly library: string;
   readonly build: Build;
   /** 1 for the first. */
   readonly number: number;
@@ -59,7 +66,8 @@ export class Generation implements CallScope {
   #asyncCalls = 0;
   #left: (() => void) | undefined;
 
-  constructor(build: Build, number: number) {
+  constructor(library: string, build: Build, number: number) {
+    this.library = library;
     this.build = build;
     this.number = number;
   }
@@ -77,6 +85,7 @@ export class Generation implements CallScope {
   goLive(): void {
     const { started, linked, stages } = this.build;
     const now = performance.now();
+    liveGenerations.add(this);
     this.#timings = { ...stages, bind: now - linked, total: now - started };
   }
 
@@ -106,6 +115,8 @@ export class Generation implements CallScope {
         this.#left = resolve;
       });
     }
-    await this.build.image.dispose();
+    liveGenerations.delete(this);
+    // After the finalisers, whose crashes are the library's too.
+    await this.build.image.dispose().finally(() => this.build.onRetired?.());
   }
 }

@@ -43,4 +43,6 @@ export type { RegistryEntry } from './registry.ts';
 export type { SealedLibraryOptions, SealReport } from './sealed.ts';
 export { loadSealedLibrary, seal } from './sealed.ts';
 export type { SealedCpu, SealedTarget } from './sealed-file.ts';
+export type { SymbolizedAddress } from './symbolize.ts';
+export { symbolize } from './symbolize.ts';
 export { writeCompileCommands } from './write-compile-commands.ts';

@@ -84,7 +84,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#spec = spec;
     this.#build = build;
     this.#onDispose = onDispose;
-    this.#generation = new Generation(first, 1);
+    this.#generation = new Generation(spec.name, first, 1);
     this.#generation.goLive();
   }
 
@@ -275,7 +275,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const spec = withChanges(this.#spec, changes);
     this.#abort ??= new AbortController();
     const build = await this.#build({ ...spec, signal: this.#abort.signal });
-    const next = new Generation(build, this.#generation.number + 1);
+    const next = new Generation(this.name, build, this.#generation.number + 1);
     try {
       this.#assertLive();
       this.#assertReplaces(next);

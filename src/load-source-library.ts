@@ -33,7 +33,11 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  return { before, ...rest, started, linked, stages };
+  const built = { before, ...rest, started, linked, stages };
+  if (spec.perf) await (await import('./perf.ts')).tellPerf(live.image);
+  if (!spec.crashReport) return built;
+  const { reportCrashes } = await import('./crash-report.ts');
+  return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
 
 async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {

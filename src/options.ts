@@ -74,6 +74,16 @@ export interface SourceLibraryOptions {
   readonly compileCommands?: string;
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
+  /**
+   * Write a report to stderr when a fatal signal in the library ends the process: library, function, native stack, and
+   * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
+   */
+  readonly crashReport?: boolean;
+  /**
+   * Write where the functions are, and their code, for `perf inject --jit`: `jit-<pid>.dump` in a new folder in
+   * `$JITDUMPDIR`, else in the system's folder for temporary files. It stays there. Default false.
+   */
+  readonly perf?: boolean;
 }
 
 /** What {@link loadSourceLibrary} takes: one input, and how to treat it. An option that doesn't go with it is refused. */
@@ -101,11 +111,21 @@ export interface ResolvedSpec {
   readonly watch: boolean;
   /** Absolute; null when flags come from the spec alone. */
   readonly compileCommands: string | null;
+  readonly crashReport: boolean;
+  readonly perf: boolean;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
 
-const OPTION_NAMES: readonly string[] = ['name', ...INPUT_NAMES, ...OPTIONS_OF_INPUTS, 'loader', 'signal'];
+const OPTION_NAMES: readonly string[] = [
+  'name',
+  ...INPUT_NAMES,
+  ...OPTIONS_OF_INPUTS,
+  'loader',
+  'signal',
+  'crashReport',
+  'perf',
+];
 
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -199,6 +219,8 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     watch: checkBoolean('watch', spec.watch),
     compileCommands:
       spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
+    crashReport: checkBoolean('crashReport', spec.crashReport),
+    perf: checkBoolean('perf', spec.perf),
   };
 }
 

@@ -21,6 +21,7 @@ struct fs_dylib {
   llvm::Error remove();
 
   const char *symbols() const { return Symbols.c_str(); }
+  const char *code();
   llvm::Expected<uint64_t> lookup(llvm::StringRef Name);
 
 private:
@@ -42,9 +43,12 @@ private:
   /// Of initialised objects, in the order of their array.
   std::vector<fromsource::RunEntry> Finalisers;
   std::vector<void *> EhFrames;
+  std::vector<std::unique_ptr<fromsource::DebugObject>> DebugObjects;
+  std::vector<fromsource::CodeRange> Functions;
   std::vector<fromsource::TlsModuleOwner> TlsModules;
   fromsource::TlsSymbolMap TlsSymbols;
   std::string Symbols;
+  std::string Code;
   size_t Objects = 0;
   std::atomic<bool> Finalised{false};
 };

@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 3
+#define FS_ABI_VERSION 5
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
@@ -99,6 +99,14 @@ fs_error *fs_dylib_initialize(fs_dylib *dylib);
 /// until its next fs_dylib_add_object or fs_dylib_remove.
 fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
 
+/// What debuggers and reports of crashes ask for, one a line: all functions,
+/// hidden and local ones too: "f <address, hex> <size, decimal> <name>\n"; and
+/// the objects with debug information, with the addresses of their sections
+/// written in: "o <address of the bytes, hex> <size, decimal> -\n". The text is
+/// owned by the dylib and valid until the next call of this, the objects until
+/// fs_dylib_remove.
+fs_error *fs_dylib_code(fs_dylib *dylib, const char **text_out);
+
 /// The address of one exported symbol. FS_ERROR_MISSING_SYMBOLS if none.
 fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
                           uint64_t *address_out);
@@ -121,6 +129,51 @@ fs_error *fs_dylib_remove(fs_dylib *dylib);
 /// An error when one throws, which would end the process from within dlopen:
 /// the rest do not run. `entries` is the library's own DT_INIT_ARRAY.
 fs_error *fs_run_initialisers(void (*const *entries)(void), size_t count);
+
+/// From the first of its addresses up to the next entry's; where there is no
+/// code of the table `line` is 0.
+typedef struct fs_code_line {
+  uint64_t from;
+  /// Of the name in the text; so in fs_code_function.
+  uint32_t file;
+  uint32_t line;
+} fs_code_line;
+
+typedef struct fs_code_function {
+  uint64_t from;
+  /// 0 when it is not known.
+  uint32_t size;
+  uint32_t name;
+} fs_code_function;
+
+typedef struct fs_code_range {
+  uint64_t from;
+  uint64_t to;
+} fs_code_range;
+
+/// What is known of a library's code. Lines and functions are in the order of
+/// their addresses; the text has names, each ended by a zero.
+typedef struct fs_code_tables {
+  const fs_code_range *ranges;
+  uint64_t range_count;
+  const fs_code_function *functions;
+  uint64_t function_count;
+  const fs_code_line *lines;
+  uint64_t line_count;
+  const char *text;
+  uint64_t text_size;
+} fs_code_tables;
+
+/// From now on a fatal signal in that code, or in what it calls of the system,
+/// writes a report to stderr before the process ends by it as it would have.
+/// The first call installs handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE and
+/// SIGABRT, which stay. Each thread that calls this gets a stack for signals,
+/// so that an overflow of its own is reported too. The tables are copied.
+fs_error *fs_crash_add_code(const char *library, const fs_code_tables *tables,
+                            uint64_t *id_out);
+
+/// Before the code is freed.
+void fs_crash_remove_code(uint64_t id);
 
 #ifdef __cplusplus
 }

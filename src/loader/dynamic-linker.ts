@@ -3,7 +3,7 @@
 import type { ExportedSymbol } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { koffi } from '../koffi.ts';
-import type { LoadedImage, SymbolInfo } from './loader.ts';
+import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
 const RTLD_DI_LINKMAP = 2;
@@ -66,6 +66,7 @@ export function closeObject(handle: bigint): void {
  * @param readExported - what it exports, given the path at which the system found it; what this throws is thrown on.
  * @param initialise - runs those that the dynamic linker was kept from, given the address at which it is mapped; what
  * this throws is thrown on, when the library is closed again.
+ * @param readCode - gives what {@link LoadedImage.readCode} does, where the file will be gone
  * @throws LinkError when the dynamic linker refuses it.
  */
 export function openSharedObject(
@@ -73,16 +74,26 @@ export function openSharedObject(
   file: string,
   readExported: (path: string) => readonly ExportedSymbol[],
   initialise?: (base: bigint) => void,
+  readCode?: (base: bigint) => ImageCode,
 ): LoadedImage {
   const handle = openObject(library, file);
   try {
     const { base, path } = placeOf(handle, file);
     initialise?.(base);
     const symbols = addressesOf(handle, base, readExported(path));
+    let isOpen = true;
     return {
       symbols,
       find: (name) => symbols.get(name),
-      dispose: async () => closeObject(handle),
+      async readCode() {
+        if (readCode !== undefined) return readCode(base);
+        const { NO_CODE, readMappedCode } = await import('./image-code.ts');
+        return isOpen ? readMappedCode(path, base, symbols) : NO_CODE;
+      },
+      async dispose() {
+        isOpen = false;
+        closeObject(handle);
+      },
     };
   } catch (error) {
     closeObject(handle);

@@ -1,11 +1,29 @@
 /** The interface of the loader stage: object bytes in, live symbols out. Two implementations: `orc` and `shared-object`. */
 
+import type { LineSections } from '../dwarf-lines.ts';
+
 /** One exported symbol of a library. */
 export interface SymbolInfo {
   readonly address: bigint;
   readonly kind: 'function' | 'data';
   /** Bytes, as the object's symbol table says; 0 when it does not say. */
   readonly size: number;
+}
+
+/** A function of a library, exported or not. */
+export interface CodeFunction {
+  readonly address: number;
+  /** 0 when it is not known. */
+  readonly size: number;
+  readonly name: string;
+}
+
+/** What can be said about the addresses of an image's code. */
+export interface ImageCode {
+  readonly ranges: readonly { readonly from: number; readonly to: number }[];
+  readonly functions: readonly CodeFunction[];
+  /** Empty without debug information. */
+  readonly lines: readonly LineSections[];
 }
 
 export interface LinkRequest {
@@ -32,6 +50,12 @@ export interface LoadedImage {
   find(name: string): SymbolInfo | undefined;
   /** All exported symbols; made at its first use. */
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
+  /**
+   * Read when it is asked for, and kept by nobody. Of an image whose file is gone only what it exports.
+   *
+   * @throws RangeError when debug information is damaged.
+   */
+  readCode(): Promise<ImageCode>;
   /**
    * Runs the finalisers (`.fini_array`, `atexit` and `__cxa_atexit` handlers) once, on the calling thread, and gives
    * the memory back. No call into the image may be in flight, and none may follow.

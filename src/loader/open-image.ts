@@ -36,14 +36,14 @@ export function openLinkedImage(library: string, path: string, layout: ImageLayo
       return null;
     }
     if (layout.initialisers !== null) runInitialisers(library, base, layout.initialisers);
-    return imageOf(handle, base, layout);
+    return imageOf(handle, base, path, layout);
   } catch (error) {
     closeObject(handle);
     throw error;
   }
 }
 
-function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLayout): LoadedImage {
+function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: table }: ImageLayout): LoadedImage {
   let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   let isOpen = true;
 
@@ -65,6 +65,11 @@ function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLa
       // Data, of which the size is asked; a dependency's, such as libm's `sin`; or what a resolver chose elsewhere.
       if (offset < code.from || offset >= code.to) return this.symbols.get(name);
       return { address, kind: 'function', size: 0 };
+    },
+
+    async readCode() {
+      const { NO_CODE, readMappedCode } = await import('./image-code.ts');
+      return isOpen ? readMappedCode(path, base, this.symbols) : NO_CODE;
     },
 
     async dispose() {

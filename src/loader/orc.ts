@@ -2,7 +2,7 @@
 
 import { koffi } from '../koffi.ts';
 import { Turns } from '../turns.ts';
-import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
+import type { ImageCode, LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
 import { openShim, POINTER, type Pointer, type ShimLibrary } from './shim.ts';
 
 /** FS_ERROR_MEMORY_DENIED: the one kind that is told apart here. */
@@ -14,6 +14,7 @@ interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
   dylibAddObject(dylib: Pointer, bytes: Uint8Array, size: number): Promise<Pointer>;
   dylibInitialize(dylib: Pointer): Pointer;
   dylibSymbols(dylib: Pointer, out: BigUint64Array): Pointer;
+  dylibCode(dylib: Pointer, out: BigUint64Array): Pointer;
   dylibFinalize(dylib: Pointer): Pointer;
   dylibRemove(dylib: Pointer): Pointer;
   bytesInUse(session: Pointer): number | bigint;
@@ -97,6 +98,14 @@ class OrcImage implements LoadedImage {
     return this.symbols.get(name);
   }
 
+  async readCode(): Promise<ImageCode> {
+    const { parseCode } = await import('./orc-code.ts');
+    if (this.#dylib === null) return { ranges: [], functions: [], lines: [] };
+    const out = new BigUint64Array(1);
+    this.#shim.check(this.#library, this.#shim.dylibCode(this.#dylib, out));
+    return parseCode(koffi.decode.string(out[0]));
+  }
+
   async dispose(): Promise<void> {
     const dylib = this.#dylib;
     if (dylib === null) return;
@@ -164,6 +173,8 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
       ),
     dylibInitialize: library.func('fs_dylib_initialize', POINTER, [POINTER]),
     dylibSymbols: library.func('fs_dylib_symbols', POINTER, [POINTER, POINTER]),
+    // Declared when it is asked for, which in most programs nobody does.
+    dylibCode: (dylib, out) => library.func('fs_dylib_code', POINTER, [POINTER, POINTER])(dylib, out),
     dylibFinalize: library.func('fs_dylib_finalize', POINTER, [POINTER]),
     dylibRemove: library.func('fs_dylib_remove', POINTER, [POINTER]),
     bytesInUse: library.func('fs_session_bytes_in_use', 'uint64_t', [POINTER]),

@@ -2,6 +2,7 @@
 
 import { open, readFile } from 'node:fs/promises';
 import { readExports } from '../elf.ts';
+import { codeOf, readCodeParts } from '../elf-code.ts';
 import { openSharedObject } from './dynamic-linker.ts';
 import { findInitialisers } from './image-layout.ts';
 import { runInitialisers, shimIfAny } from './initialisers.ts';
@@ -19,7 +20,10 @@ export const sharedObjectLoader: Loader = {
       const initialise = await takeInitialisers(library, path, bytes);
       // The last chance: initialisers run next.
       signal?.throwIfAborted();
-      return openSharedObject(library, path, () => exported, initialise);
+      // The file is gone when anybody asks.
+      const parts = readCodeParts(bytes);
+      const readCode = (base: bigint) => codeOf(parts, Number(base));
+      return openSharedObject(library, path, () => exported, initialise, readCode);
     });
   },
 };
