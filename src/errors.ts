@@ -200,6 +200,24 @@ export class SealedLibraryError extends SourceLibraryError {
   }
 }
 
+/** `ERR_IN_USE`: the library can't be disposed, because others were linked to it. */
+export class LibraryInUseError extends SourceLibraryError {
+  override readonly name = 'LibraryInUseError';
+  /** The names of those others. */
+  readonly importers: readonly string[];
+
+  constructor(library: string, importers: readonly string[]) {
+    const names = importers.map((each) => `\`${each}\``).join(', ');
+    const cure = 'dispose them first, or all at once with `dispose({ importers: true })`';
+    super(
+      'ERR_IN_USE',
+      library,
+      `${library} is not disposed: ${names} ${importers.length === 1 ? 'is' : 'are'} linked to it; ${cure}`,
+    );
+    this.importers = importers;
+  }
+}
+
 /** `ERR_DISPOSED`: the library was disposed; its code is gone. */
 export class DisposedError extends SourceLibraryError {
   override readonly name = 'DisposedError';

@@ -8,6 +8,7 @@ import { allWritten, finishAtExit, type Store } from './cache/store.ts';
 import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
 import { keepImage, makeImages } from './images.ts';
+import type { Linked } from './link-libraries.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 import { absentGccFolders } from './toolchain/gcc-installations.ts';
@@ -21,7 +22,10 @@ export interface Made {
   readonly toolchain: Toolchain;
   readonly request: CompileRequest;
   readonly result: CompileResult;
+  /** With the object as it is linked. */
   readonly link: LinkRequest;
+  /** What that was made from beside the compiler's object. */
+  readonly linked: Linked | null;
   /** `Date.now()` before the compile. */
   readonly startedAt: number;
   readonly wantsImage: boolean;
@@ -92,17 +96,18 @@ export function keepCompiled(made: Made, onKept: (refused: string | null) => voi
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
 /** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
-async function keepObject(made: Made) {
-  const { store, key, parts, toolchain, request, result, link, startedAt } = made;
+async function keepObject(compile: Made) {
+  const { store, key, parts, toolchain, request, result, link, linked, startedAt } = compile;
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
-  const found = findTools(made);
+  const found = findTools(compile);
   const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
-  const { object, diagnostics } = result;
-  const { read } = record;
-  const absent = [...record.absent, ...absentGccFolders(toolchain)];
-  const compiled = { object, diagnostics, language: link.language, read, absent, tools };
+  const { object, language } = link;
+  const read = linked === null ? record.read : [...record.read, ...linked.read];
+  const absent = [...record.absent, ...absentGccFolders(toolchain), ...(linked?.absent ?? [])];
+  const made = { object, diagnostics: result.diagnostics, language, read, absent, tools };
+  const compiled = linked === null ? made : { ...made, imports: linked.imports };
   return publish(store, key, parts, link.library, compiled);
 }
 

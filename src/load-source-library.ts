@@ -5,12 +5,14 @@
 
 import { performance } from 'node:perf_hooks';
 import { HIT, type Hit, lookUp } from './cache/lookup.ts';
+import type { Variant } from './cache/manifest.ts';
 import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
 import type { Build, Live } from './generation.ts';
 import { filesOf, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
+import type { ImageLayout } from './loader/image-layout.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
@@ -49,7 +51,8 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   const toolchain = await discoverToolchain({ library, compiler });
   const request = requestOf(spec, input);
   const cache = openCache(spec.cache, request.unsafeFlags);
-  const parts = keyPartsOf(toolchain, request);
+  const own = keyPartsOf(toolchain, request);
+  const parts = spec.linking === null ? own : (await import('./link-key.ts')).withLinking(own, spec.linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, library, loader !== 'orc');
   if (entry !== null && 'variant' in entry) {
@@ -68,12 +71,13 @@ async function fromEntry(
   entry: Hit,
   found: number,
 ): Promise<Live | null> {
-  const { name: library, loader, limits } = spec;
+  const { loader, limits } = spec;
   const { variant } = entry;
   if (variant.objectBytes > limits.maxOutputBytes) return null;
   const made = performance.now();
   const { layout } = variant.image ?? {};
-  const image = entry.image === null || layout === undefined ? null : openLinkedImage(library, entry.image, layout);
+  const { image, holds } =
+    entry.image === null || layout === undefined ? NO_IMAGE : await openEntry(spec, entry.image, layout, variant);
   if (image === null) {
     const { linkEntry } = await import('./link-entry.ts');
     return linkEntry({ spec, toolchain, cache, found }, entry);
@@ -84,10 +88,31 @@ async function fromEntry(
     loader: { kind: 'shared-object', reason },
     diagnostics: variant.diagnostics,
     dependencies: variant.read.map(({ path }) => path),
+    holds,
     found,
     made,
     cache: () => HIT,
   };
+}
+
+const NO_IMAGE = { image: null, holds: [] };
+
+/** With what it takes from other libraries. */
+function openEntry({ name: library, linking }: ResolvedSpec, path: string, layout: ImageLayout, { imports }: Variant) {
+  if (imports === undefined || imports.length === 0)
+    return { ...NO_IMAGE, image: openLinkedImage(library, path, layout) };
+  return import('./open-imports.ts').then(({ openImports, withImports }) => {
+    const opened = openImports(library, linking, imports);
+    try {
+      const image = openLinkedImage(library, path, layout, opened.addresses);
+      if (image !== null) return { image: withImports(image, opened), holds: opened.holds };
+    } catch (error) {
+      opened.release();
+      throw error;
+    }
+    opened.release();
+    return NO_IMAGE;
+  });
 }
 
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {

@@ -17,6 +17,7 @@ import {
   type SourceIR,
   type SourceText,
 } from './inputs.ts';
+import { type Linking, type LinkingOptions, resolveLinking } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
 
@@ -37,7 +38,7 @@ export interface CacheOptions {
 }
 
 /** Everything about a library but where its source is. */
-export interface SourceLibraryOptions {
+export interface SourceLibraryOptions extends LinkingOptions {
   /** A label, unique within a registry; shown in errors, debuggers and diagnostics. At most 4,096 characters. */
   readonly name: string;
   /** Compiler flags, each one argument. Default `['-O2']`; `-O2` also holds when no flag begins with `-O`. */
@@ -90,6 +91,8 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  /** Null where it is linked to nothing but itself and the runtime. */
+  readonly linking: Linking | null;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
@@ -184,6 +187,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
+    linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
   };
 }
 

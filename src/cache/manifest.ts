@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../errors.ts';
 import { identityFrom, isSettled, statOf } from '../file-identity.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
+import type { ImportRecord } from '../open-imports.ts';
 import { startSha256 } from '../sha256.ts';
 
 /** A file whose content decides the bytes. */
@@ -51,6 +52,8 @@ export interface Variant {
   /** What it was compiled from, as far as it decides how it is linked. */
   readonly language: 'c' | 'c++';
   readonly image: ImageRecord | null;
+  /** What it takes from other libraries; nothing where it is not said. */
+  readonly imports?: readonly ImportRecord[];
   /** Why there can be no image of it. */
   readonly unlinkable?: string;
 }

@@ -12,7 +12,7 @@ import { imageName, manifestFile, memoFile, objectKey, objectName } from './name
 import type { Store } from './store.ts';
 
 /** A compile that was linked, and is to be kept. */
-export interface Compiled extends Pick<Variant, 'diagnostics' | 'language'> {
+export interface Compiled extends Pick<Variant, 'diagnostics' | 'language' | 'imports'> {
   readonly object: Uint8Array;
   /** Every file that was read, with its digest as the compiler saw it. */
   readonly read: readonly { readonly path: string; readonly digest: string }[];
@@ -34,14 +34,15 @@ export async function publish(
   made: Compiled,
 ): Promise<Published> {
   store.sweep();
-  const { object, diagnostics, language, tools } = made;
+  const { object, diagnostics, language, tools, imports } = made;
   const absent = groupAbsent(made.absent, Date.now());
   if (typeof absent === 'string') return { refused: `${absent} meanwhile` };
   // What is there now may be another file than the one that was read: the first hit reads it, and sees.
   const read = made.read.map(({ path, digest }) => ({ path, digest, identity: null }));
   const inputs = { read, tools, absent };
   const id = variantId(key, inputs);
-  const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
+  const facts = { diagnostics, language, objectBytes: object.byteLength, image: null };
+  const variant: Variant = { id, ...inputs, ...facts, ...(imports === undefined ? {} : { imports }) };
   const others = readManifest(store, key).variants.filter((other) => other.id !== id);
   const last = lastCompile(library, parts.folder);
   const isKept = await store.put([
