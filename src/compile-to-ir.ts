@@ -2,17 +2,20 @@
 
 import { refuse } from './checks.ts';
 import type { SourceFile, SourceIR, SourceText } from './inputs.ts';
+import type { LinkingOptions } from './linking.ts';
 import { requestOf, resolveSpec, type SourceLibraryOptions, type SourceLibrarySpec } from './options.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
-export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch'> & (SourceText | SourceFile | SourceIR);
+export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | keyof LinkingOptions> &
+  (SourceText | SourceFile | SourceIR);
 
 /** The form of LLVM IR: text, or bitcode. */
 export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
-const REFUSED = ['loader', 'watch', 'object', 'archive', 'sharedLibrary'] as const;
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+const REFUSED = ['loader', 'watch', ...LINKING, 'object', 'archive', 'sharedLibrary'] as const;
 
 /**
  * Compiles a C or C++ source, or LLVM IR, to LLVM IR of clang's version, after the passes of its `-O` level.

@@ -108,15 +108,23 @@ export class CompileLimitError extends SourceLibraryError {
   }
 }
 
-/** `ERR_LINK`: the object can't be linked; `missingSymbols` lists what nothing defines. */
+/** `ERR_LINK`: the object can't be linked; `missingSymbols` lists what nothing defines, `deniedSymbols` what it may not use. */
 export class LinkError extends SourceLibraryError {
   override readonly name = 'LinkError';
   /** The names that no definition was found for, sorted; empty when the reason is another one. */
   readonly missingSymbols: readonly string[];
+  /** The names that the option `imports` does not allow, sorted. */
+  readonly deniedSymbols: readonly string[];
 
-  constructor(library: string, message: string, missingSymbols: readonly string[], options?: ErrorOptions) {
+  constructor(
+    library: string,
+    message: string,
+    missingSymbols: readonly string[],
+    options: ErrorOptions & { readonly deniedSymbols?: readonly string[] } = {},
+  ) {
     super('ERR_LINK', library, message, options);
     this.missingSymbols = missingSymbols;
+    this.deniedSymbols = options.deniedSymbols ?? [];
   }
 }
 

@@ -91,7 +91,7 @@ const COMPILING = [
   'cache',
 ] as const;
 
-const LINKING = ['libraries', 'libraryPaths'] as const;
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
 
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {

@@ -19,7 +19,7 @@ export async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Prom
   const { name: library, signal } = spec;
   const { objects, files, language } = await readObjects(library, input);
   const { loader, report } = selectLoader(library, spec.loader, 'clang');
-  const needsLinker = loader.kind === 'shared-object' || objects.length > 1 || spec.linking !== null;
+  const needsLinker = loader.kind === 'shared-object' || objects.length > 1 || spec.linking?.libraries.length;
   const compilerPath = needsLinker ? (await discoverToolchain({ library, compiler: spec.compiler })).path : '';
   const found = performance.now();
   const object = await mergeObjects({ library, compilerPath, signal }, objects);

@@ -1,4 +1,4 @@
-/** What of the option `libraries` is part of a key: what they are called. What is in their files is the manifest's. */
+/** What of a library's linking is part of a key: what its libraries are called. What is in their files is the manifest's. */
 
 import type { KeyParts } from './cache/key.ts';
 import { HOLD, type Linking } from './linking.ts';
@@ -10,7 +10,7 @@ import { sha256 } from './sha256.ts';
  *
  * @throws DisposedError
  */
-export function withLinking(parts: KeyParts, { libraries, libraryPaths }: Linking): KeyParts {
+export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports }: Linking): KeyParts {
   const words = libraries.map((reference) => {
     if (reference.kind !== 'library') return reference.kind === 'name' ? `-l${reference.name}` : reference.path;
     const { library } = reference;
@@ -19,5 +19,7 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths }: Linkin
     hold.release();
     return `library:${library.name}:${sha256(names).slice(0, 16)}`;
   });
-  return { ...parts, command: [...parts.command, ...libraryPaths.map((path) => `-L${path}`), ...words] };
+  // What does not keep to the policy is not kept.
+  const policy = imports === null ? [] : [`imports:${JSON.stringify(imports)}`];
+  return { ...parts, command: [...parts.command, ...libraryPaths.map((path) => `-L${path}`), ...words, ...policy] };
 }

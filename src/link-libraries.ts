@@ -2,6 +2,7 @@
 
 import { checkRelocatable, checkSharedObject, readExports, readLinkSymbols } from './elf.ts';
 import { LinkError } from './errors.ts';
+import { deniedImports, type ImportPolicy } from './import-policy.ts';
 import { findByName, type LibraryFile, openFile, RUNTIME, type Search } from './libraries/find.ts';
 import { searchFolders } from './libraries/search-folders.ts';
 import { HOLD, type LibraryReference, type Linking, showReference } from './linking.ts';
@@ -67,9 +68,20 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
   const { members, imports } = resolveNames(object, providers);
   const merged =
     members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
+  if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
   const read = [...search.read].map(([path, digest]) => ({ path, digest }));
   const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers.keys() : each.names)]);
   return { object: merged, imports, read, absent: [...search.absent], known };
+}
+
+function assertAllowed(library: string, policy: ImportPolicy, object: Uint8Array): void {
+  const { needed, wished } = readLinkSymbols(object);
+  const denied = deniedImports(policy, [...needed, ...wished]);
+  if (denied.length === 0) return;
+  const shown = denied.slice(0, 20).map((name) => `\`${name}\``);
+  const more = denied.length > shown.length ? ` and ${denied.length - shown.length} more` : '';
+  const message = `${library}: \`imports\` does not allow it to be linked to ${shown.join(', ')}${more}`;
+  throw new LinkError(library, message, [], { deniedSymbols: denied });
 }
 
 async function foldersFor({ compilerPath }: LinkingRequest, { libraries }: Linking): Promise<readonly string[]> {

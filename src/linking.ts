@@ -1,11 +1,12 @@
 /** What a library is linked to beside itself: the options, their validation, and what libraries are to each other. */
 
 import { resolve } from 'node:path';
-import { checkNonEmpty, checkStrings, refuse } from './checks.ts';
+import { checkNonEmpty, checkRecord, checkStrings, refuse } from './checks.ts';
+import type { ImportPolicy } from './import-policy.ts';
 import type { SymbolInfo } from './loader/loader.ts';
 
-/** Gives a library to others that are linked to it. */
-export const HOLD: unique symbol = Symbol('fromsource.hold');
+/** Gives a library to others that are linked to it. A text, so that two copies of the package understand each other. */
+export const HOLD = 'fromsource.hold';
 
 /** A live library that others may be linked to. */
 export interface Linkable {
@@ -39,6 +40,15 @@ export interface LinkingOptions<Library = Linkable> {
   readonly libraries?: readonly (string | Library)[];
   /** Folders to look for libraries by name in, before those of the system. */
   readonly libraryPaths?: readonly string[];
+  /** Packages whose compiler flags and libraries pkg-config knows, such as `['zlib']`. They go after those given here. */
+  readonly pkgConfig?: readonly string[];
+  /**
+   * Which names from outside of the library, those of the runtime included, it may be linked to; in patterns `*` stands
+   * for any text. What `deny` has is denied though `allow` has it; without `allow` all else is allowed. Compilers call
+   * functions of their own accord, such as `memcpy`. It is an aid to keep a policy, and no sandbox: code that runs can
+   * find any function without a name.
+   */
+  readonly imports?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
 }
 
 /** One of the option `libraries`. */
@@ -51,6 +61,8 @@ export type LibraryReference =
 export interface Linking {
   readonly libraries: readonly LibraryReference[];
   readonly libraryPaths: readonly string[];
+  readonly pkgConfig: readonly string[];
+  readonly imports: ImportPolicy | null;
 }
 
 /**
@@ -59,11 +71,28 @@ export interface Linking {
  * @throws TypeError
  */
 export function resolveLinking(spec: Readonly<Record<string, unknown>>): Linking | null {
-  const { libraries, libraryPaths } = spec;
-  if (libraries === undefined && libraryPaths === undefined) return null;
+  const { libraries, libraryPaths, pkgConfig, imports } = spec;
+  if ([libraries, libraryPaths, pkgConfig, imports].every((value) => value === undefined)) return null;
   return {
     libraries: checkLibraries(libraries),
     libraryPaths: checkStrings('libraryPaths', libraryPaths, checkNonEmpty).map((path) => resolve(path)),
+    pkgConfig: checkStrings('pkgConfig', pkgConfig, checkPackage),
+    imports: imports === undefined ? null : checkImports(imports),
+  };
+}
+
+function checkPackage(option: string, value: unknown): string {
+  const name = checkNonEmpty(option, value);
+  return name.startsWith('-') ? refuse(option, "a package's name, such as 'zlib'", value) : name;
+}
+
+function checkImports(value: unknown): ImportPolicy {
+  const { allow, deny, ...unknown } = checkRecord('imports', value);
+  const [option] = Object.keys(unknown);
+  if (option !== undefined) throw new TypeError(`Unknown option \`imports.${option}\`; it has \`allow\` and \`deny\``);
+  return {
+    allow: allow === undefined ? undefined : checkStrings('imports.allow', allow, checkNonEmpty),
+    deny: checkStrings('imports.deny', deny, checkNonEmpty),
   };
 }
 

@@ -12,6 +12,7 @@ import type { Build, Live } from './generation.ts';
 import { filesOf, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
+import type { Linking } from './linking.ts';
 import type { ImageLayout } from './loader/image-layout.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
@@ -37,12 +38,19 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   return { ...rest, before, started, linked, stages };
 }
 
-async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
+async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
+  const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
   if (input.kind !== 'object' && input.kind !== 'archive' && input.kind !== 'sharedLibrary') {
     return fromSource(spec, input);
   }
   const { linkObjects, openShared } = await import('./link-inputs.ts');
   return input.kind === 'sharedLibrary' ? openShared(spec, input.sharedLibrary) : linkObjects(spec, input);
+}
+
+/** With what pkg-config says of its packages. */
+async function spelledOut(spec: ResolvedSpec, linking: Linking): Promise<ResolvedSpec> {
+  const { withPackages } = await import('./with-packages.ts');
+  return withPackages(spec, linking);
 }
 
 /** From the cache where an entry holds; what a compile and its keeping need is not even loaded then. */

@@ -59,7 +59,9 @@ export async function seal(spec: SourceLibrarySpec, path: string): Promise<SealR
     throw new TypeError('A `sharedLibrary` can not be sealed: it is no source; ship the file itself');
   }
   if (resolved.linking !== null) {
-    throw new TypeError('A library with `libraries` can not be sealed: they would not be in the file');
+    throw new TypeError(
+      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+    );
   }
   resolved.signal?.throwIfAborted();
   const { writeSealed } = await import('./seal.ts');

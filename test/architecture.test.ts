@@ -48,6 +48,7 @@ describe('imports point one way', () => {
       'elf',
       'file-identity',
       'near-names',
+      'import-policy',
       'koffi',
       'linking',
       'package-root',

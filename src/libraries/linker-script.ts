@@ -10,7 +10,7 @@ export function readLinkerScript(text: string): ScriptItem[] | null {
   const items: ScriptItem[] = [];
   let depth = 0;
   let isList = false;
-  for (const [word] of plain.matchAll(/[()]|[^\s(),]+/g)) {
+  for (const [word] of plain.matchAll(/[()]|"[^"]*"|[^\s(),"]+/g)) {
     if (word === '(') depth += 1;
     else if (word === ')') {
       depth -= 1;

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import {
   DisposedError,
   LibraryInUseError,
@@ -13,6 +13,7 @@ import {
   loadSourceLibrary,
   type SourceLibrary,
   type SourceLibrarySpec,
+  ToolchainError,
 } from '../../src/index.ts';
 import { allKept } from '../../src/keep.ts';
 
@@ -23,6 +24,7 @@ let serial = 0;
 const fresh = (name: string): string => join(folder, `${serial++}-${name}`);
 const live: SourceLibrary[] = [];
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const library of live.splice(0).reverse()) await library.dispose();
 });
 
@@ -198,10 +200,128 @@ describe.each(WAYS)('by %s', (way) => {
     expect(error.message).toContain('nothing defines `vec_lenght` (did you mean `vec_length`?)');
   });
 
+  test('classes and exceptions of another library are the same in both', async () => {
+    const header =
+      'struct Base { virtual ~Base(); virtual int value() const; }; struct Failure { int code; virtual ~Failure(); }; void fail(int);';
+    const file = fresh('classes.cc');
+    writeFileSync(
+      file,
+      `${header} Base::~Base() {} int Base::value() const { return 1; } Failure::~Failure() {} void fail(int code) { Failure f; f.code = code; throw f; }`,
+    );
+    execFileSync('c++', ['-shared', '-fPIC', '-o', `${file}.so`, file], { stdio: 'pipe' });
+    const library = await load({
+      language: 'c++',
+      source: `${header} struct Derived : Base { int value() const override { return Base::value() + 10; } };
+        extern "C" int f(int code) { Base *b = new Derived; int value = dynamic_cast<Derived *>(b)->value(); delete b;
+          try { fail(code); } catch (const Failure &failure) { return value + failure.code; } return -1; }`,
+      libraries: [`${file}.so`],
+    });
+    expect(library.func('int f(int)')(100)).toBe(111);
+  });
+
+  test('what gcc made, through tables of addresses or not, is linked as well', async () => {
+    const path = makeShared('int counter = 5; int twice(int a) { return 2 * a; }');
+    for (const flags of [['-O2'], ['-O0', '-fno-plt']]) {
+      const library = await load({
+        source: 'extern int counter; int twice(int); int f(int a) { return twice(a) + counter; }',
+        libraries: [path],
+        compiler: 'gcc',
+        flags,
+      });
+      expect(library.func('int f(int)')(1)).toBe(7);
+    }
+  });
+
   test('a thread-local variable of another library is refused', async () => {
     const path = makeShared('__thread int mine = 1;');
     const spec = { source: 'extern __thread int mine; int f(void) { return mine; }', libraries: [path] };
     expect(await failure(load(spec))).toBeInstanceOf(LinkError);
+  });
+});
+
+describe.each(['orc', 'shared-object'] as const)('packages, by %s', (loader) => {
+  const load = (more: Partial<SourceLibrarySpec>) =>
+    loadSourceLibrary({ name: `package-${serial++}`, loader, cache: false, ...more } as SourceLibrarySpec);
+
+  test('bring their flags and libraries', async () => {
+    const own = mkdtempSync(join(folder, 'a package-'));
+    makeShared('int answer(void) { return 42; }', 'libanswer.so', own);
+    writeFileSync(join(own, 'answer.h'), 'int answer(void);\n#ifndef SPECIAL\n#error no flags\n#endif\n');
+    writeFileSync(
+      join(own, 'answer.pc'),
+      `Name: answer\nDescription: a\nVersion: 1\nCflags: -I"${own}" -DSPECIAL\nLibs: -L"${own}" -lanswer -Wl,--as-needed -pthread\n`,
+    );
+    vi.stubEnv('PKG_CONFIG_PATH', own);
+    const library = await load({
+      source: '#include <answer.h>\nint f(void) { return answer(); }',
+      pkgConfig: ['answer'],
+    });
+    live.push(library);
+    expect(library.func('int f(void)')()).toBe(42);
+  });
+
+  test('that pkg-config does not know, or without it, are errors', async () => {
+    const spec = { source: 'int f(void) { return 1; }', pkgConfig: ['nowhere-to-be-found'] };
+    const unknown = await failure(load(spec));
+    expect(unknown).toBeInstanceOf(LinkError);
+    expect(unknown.message).toContain('pkg-config refuses: Package nowhere-to-be-found was not found');
+    vi.stubEnv('PKG_CONFIG', 'no-such-pkg-config');
+    const missing = await failure(load(spec));
+    expect(missing).toBeInstanceOf(ToolchainError);
+    expect(missing.message).toContain("`pkgConfig` needs no-such-pkg-config, which can't be started: install it");
+  });
+
+  test('bring no flag that the policy refuses', async () => {
+    const own = mkdtempSync(join(folder, 'plugin-'));
+    writeFileSync(join(own, 'bad.pc'), 'Name: bad\nDescription: b\nVersion: 1\nCflags: -fplugin=evil.so\n');
+    vi.stubEnv('PKG_CONFIG_PATH', own);
+    const error = await failure(load({ source: 'int f;', pkgConfig: ['bad'] }));
+    expect(error.message).toContain('-fplugin=evil.so: it loads code into the compiler');
+  });
+});
+
+describe.each(['orc', 'shared-object'] as const)('a policy of imports, by %s', (loader) => {
+  const source =
+    '#include <stdlib.h>\n#include <string.h>\nint f(const char *a) { return system(a) + atoi(a) + (getenv(a) != 0); }';
+  const load = (imports: SourceLibrarySpec['imports']) =>
+    loadSourceLibrary({
+      name: `policy-${serial++}`,
+      source,
+      loader,
+      imports,
+      cache: { dir: join(folder, 'policy') },
+    } as SourceLibrarySpec);
+  const denied = async (imports: SourceLibrarySpec['imports']) =>
+    ((await failure(load(imports))) as LinkError).deniedSymbols;
+
+  test('lists what it does not allow', async () => {
+    expect(await denied({ deny: ['system', 'exec*'] })).toEqual(['system']);
+    expect(await denied({ allow: ['str*', 'mem*', 'atoi'] })).toContain('system');
+    expect(await denied({ allow: ['*'], deny: ['*env', 'sys?em'] })).toEqual(['getenv']);
+    const error = await failure(load({ deny: ['system'] }));
+    expect(error.message).toMatch(/^policy-\d+: `imports` does not allow it to be linked to `system`$/);
+  });
+
+  test('lets pass what it allows, from the cache as well, and is asked again when it changes', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      await (await load({ allow: ['*'], deny: ['exec*'] })).dispose();
+      await allKept();
+    }
+    expect(await denied({ allow: ['*'], deny: ['system'] })).toEqual(['system']);
+  });
+
+  test('holds for members of archives too', async () => {
+    const archive = makeArchive(['int system(const char *); int hidden(void) { return system("true"); }']);
+    const spec = {
+      name: 'members',
+      source: 'int hidden(void); int f(void) { return hidden(); }',
+      loader,
+      libraries: [archive],
+    };
+    const error = (await failure(
+      loadSourceLibrary({ ...spec, imports: { deny: ['system'] }, cache: false }),
+    )) as LinkError;
+    expect(error.deniedSymbols).toEqual(['system']);
   });
 });
 
