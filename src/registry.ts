@@ -29,14 +29,14 @@ interface Entry<Library> {
   library: Library | undefined;
 }
 
-interface Disposable {
+interface Ending {
   dispose(options?: { readonly importers?: boolean }): Promise<void>;
 }
 
 /** Makes a library; `onDispose` must be called when it begins to end. */
 export type Open<Library> = (spec: ResolvedSpec, onDispose: () => void) => Promise<Library>;
 
-export class Registry<Library extends Disposable> {
+export class Registry<Library extends Ending> {
   readonly #entries = new Map<string, Entry<Library>>();
   readonly #open: Open<Library>;
 

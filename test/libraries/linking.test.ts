@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  compileToIR,
   DisposedError,
   LibraryInUseError,
   LibraryRegistry,
@@ -13,6 +14,7 @@ import {
   loadSourceLibrary,
   type SourceLibrary,
   type SourceLibrarySpec,
+  seal,
   ToolchainError,
 } from '../../src/index.ts';
 import { allKept } from '../../src/keep.ts';
@@ -374,10 +376,38 @@ describe('what is wrong is said', () => {
     expect(await message([join(own, 'libtext.so')])).toContain('it is no shared object, archive or linker script');
   });
 
+  test('where linking has no place', async () => {
+    const spec = { name: 'no-place', source, libraries: ['z'] };
+    await expect(seal(spec, join(folder, 'no-place.fsl'))).rejects.toThrow(
+      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+    );
+    await expect(compileToIR(spec as never)).rejects.toThrow('`libraries` goes with a load, not with compileToIR');
+  });
+
+  test('when the same name is loaded with other libraries', async () => {
+    const name = 'same-name';
+    live.push(await loadSourceLibrary({ name, source, libraries: ['z'], cache: false }));
+    await expect(loadSourceLibrary({ name, source, libraries: ['m'], cache: false })).rejects.toThrow(
+      'same-name is there with another spec: `libraries` was ["z"], now ["m"]',
+    );
+  });
+
   test('of one that was disposed', async () => {
     const base = await loadSourceLibrary({ name: 'gone', source, cache: false });
     await base.dispose();
     expect(await failure(load([base]))).toBeInstanceOf(DisposedError);
+  });
+});
+
+describe('objects and archives', () => {
+  test.each(['orc', 'shared-object'] as const)('are linked to others too, by %s', async (loader) => {
+    const shared = makeShared('int base(void) { return 40; }');
+    const needed = makeArchive(['int base(void); int more(void) { return base() + 2; }']);
+    const archive = makeArchive(['int more(void); int f(void) { return more(); }']);
+    const spec = { name: `archive-${serial++}`, archive, exports: ['f'], loader, libraries: [shared, needed] };
+    const library = await loadSourceLibrary(spec);
+    live.push(library);
+    expect(library.func('int f(void)')()).toBe(42);
   });
 });
 
