@@ -46,8 +46,8 @@ async function linkAgain(
   records: readonly ImportRecord[] = [],
 ) {
   if (records.length === 0) return { image: await loader.link(link), link, holds: [] };
-  const { openImports, linkWithImports } = await import('./open-imports.ts');
+  const { importing, openImports, linkWithImports } = await import('./open-imports.ts');
   const imports = openImports(link.library, linking, records);
-  const request = { ...link, imports: imports.addresses };
+  const request = importing(link, imports);
   return { image: await linkWithImports(loader, request, imports), link: request, holds: imports.holds };
 }

@@ -10,11 +10,11 @@ export async function linkTo(linking: Linking | null, loader: Loader, link: Link
   const { library, object } = link;
   const { linkLibraries } = await import('./link-libraries.ts');
   const linked = await linkLibraries(link, linking, object);
-  const { openImports, linkWithImports } = await import('./open-imports.ts');
+  const { importing, openImports, linkWithImports } = await import('./open-imports.ts');
   const imports = openImports(library, linking, linked.imports);
   const brings = link.language === 'c' && linked.object !== object;
   const language = brings ? languageOf([linked.object]) : link.language;
-  const request = { ...link, object: linked.object, language, known: linked.known, imports: imports.addresses };
+  const request = importing({ ...link, object: linked.object, language, known: linked.known }, imports);
   const image = await linkWithImports(loader, request, imports);
   return { image, link: request, linked, holds: imports.holds };
 }

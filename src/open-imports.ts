@@ -19,6 +19,8 @@ export interface ImportRecord {
 export interface OpenImports {
   readonly addresses: ReadonlyMap<string, bigint>;
   readonly holds: readonly Hold[];
+  /** The shared objects among them. */
+  readonly files: readonly string[];
   /** Once, when the library is gone. */
   release(): void;
 }
@@ -57,7 +59,7 @@ export function openImports(library: string, linking: Linking | null, records: r
       }
       if (missing.length > 0) throw missingSymbolsError(library, missing, []);
     }
-    return { addresses, holds, release };
+    return { addresses, holds, files: records.flatMap(({ path }) => path ?? []), release };
   } catch (error) {
     release();
     throw error;
@@ -81,14 +83,21 @@ export function withImports(image: LoadedImage, imports: OpenImports): LoadedIma
   };
 }
 
-/** Links an object to libraries that are open; they are let go when that fails. */
+/** The request with what is imported. */
+export const importing = (request: LinkRequest, { addresses, files }: OpenImports): LinkRequest => ({
+  ...request,
+  imports: addresses,
+  needs: files,
+});
+
+/** Links an object to libraries that are open, as its request says; they are let go when that fails. */
 export async function linkWithImports(
   loader: Loader,
   request: LinkRequest,
   imports: OpenImports,
 ): Promise<LoadedImage> {
   try {
-    return withImports(await loader.link({ ...request, imports: imports.addresses }), imports);
+    return withImports(await loader.link(request), imports);
   } catch (error) {
     imports.release();
     throw error;

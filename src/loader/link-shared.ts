@@ -39,14 +39,10 @@ export function linkShared<Result>(
     const path = join(folder.path, 'library.so');
     const runtime = request.language === 'c++' ? ['-lstdc++', '-lm'] : ['-lm'];
     const inputs = ['-shared', '-fPIC', '-o', path, 'library.o'];
-    const args = [
-      ...inputs,
-      ...LINK_FLAGS,
-      ...(imported.size === 0 ? [] : IMPORT_FLAGS),
-      ...flags,
-      '-Wl,--as-needed',
-      ...runtime,
-    ];
+    const own = imported.size === 0 ? flags : [...IMPORT_FLAGS, ...flags];
+    // What is imported is weak, for which a linker needs no file.
+    const needs = request.needs?.length ? ['-Wl,--no-as-needed', ...request.needs] : [];
+    const args = [...inputs, ...LINK_FLAGS, ...own, ...needs, '-Wl,--as-needed', ...runtime];
     await runLinker(request, folder.path, args, (complaint) => explain(request, complaint));
     return await use(path);
   });

@@ -399,6 +399,31 @@ describe('what is wrong is said', () => {
   });
 });
 
+describe('at the end of a process', () => {
+  test.each(['orc', 'shared-object', 'auto'] as const)(
+    'finalisers run before those of other libraries, by %s',
+    (loader) => {
+      const write = '#include <unistd.h>\n';
+      const end = (text: string) =>
+        `__attribute__((destructor)) static void end(void) { (void)!write(1, ${text}, 1); }`;
+      const path = makeShared(`${write} const char *text(void) { return "1"; } ${end('"2"')}`);
+      const spec = {
+        name: 'ending',
+        source: `${write} const char *text(void); ${end('text()')}`,
+        libraries: [path],
+        loader,
+        cache: loader === 'auto' ? { dir: join(folder, 'ending') } : false,
+      };
+      const program = `
+      const { loadSourceLibrary } = await import('fromsource');
+      await loadSourceLibrary(${JSON.stringify(spec)});`;
+      const run = () => execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+      // The second time, from a linked image.
+      expect([run(), run()]).toEqual(['12', '12']);
+    },
+  );
+});
+
 describe('objects and archives', () => {
   test.each(['orc', 'shared-object'] as const)('are linked to others too, by %s', async (loader) => {
     const shared = makeShared('int base(void) { return 40; }');
