@@ -12,6 +12,7 @@ import { type FilesPlan, labelOf, type PlannedFile } from './files-plan.ts';
 import type { Live } from './generation.ts';
 import { type KeptEntry, keepCompiled, keepJoined, notRepeatable } from './keep.ts';
 import { linkEntry } from './link-entry.ts';
+import { linkTo } from './link-to.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 
@@ -59,10 +60,11 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
   const object = await mergeObjects({ library, compilerPath, signal }, named);
   const made = performance.now();
   const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
-  const link = { library, object, language: languageOf(plan), compilerPath, signal };
-  const image = await loader.link(link);
+  const unlinked = { library, object, language: languageOf(plan), compilerPath, signal };
+  const { image, link, linked, holds } = await linkTo(spec.linking, loader, unlinked);
   const diagnostics = objects.flatMap((each) => each.diagnostics);
-  const dependencies = [...new Set(objects.flatMap((each) => each.dependencies))];
+  const libraries = (linked?.read ?? []).map(({ path }) => path);
+  const dependencies = [...new Set([...objects.flatMap((each) => each.dependencies), ...libraries])];
   let cached = reportOf(plan, objects);
   const entries = objects.flatMap(({ kept }) => (kept === null ? [] : [kept]));
   if (cache.store?.isWritable && entry !== null && entries.length === objects.length) {
@@ -76,6 +78,7 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
       diagnostics,
       entries,
       link,
+      linked,
       wantsImage: spec.loader !== 'orc',
     };
     keepJoined(joined, (kept) => {
@@ -83,7 +86,7 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
       onKept();
     });
   } else onKept();
-  return { image, loader: report, diagnostics, dependencies, found, made, cache: () => cached };
+  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => cached };
 }
 
 /** From the cache where its entry holds, which other libraries that have the file with the same flags share. */
@@ -109,7 +112,18 @@ async function objectOf({ spec, toolchain, cache }: FilesPlan, file: PlannedFile
   if (volatile.length > 0) kept = Promise.resolve({ refused: `${path}: ${notRepeatable(volatile)}` });
   else if (store?.isWritable && entry !== null) {
     const link = { library: label, object, language: request.language, compilerPath: toolchain.path };
-    const compiled = { store, key: entry.key, parts, toolchain, request, result, link, startedAt, wantsImage: false };
+    const compiled = {
+      store,
+      key: entry.key,
+      parts,
+      toolchain,
+      request,
+      result,
+      link,
+      linked: null,
+      startedAt,
+      wantsImage: false,
+    };
     kept = new Promise<Published>((resolve) => keepCompiled(compiled, resolve)).then((published) =>
       entryOf(store, path, (entry as { key: string }).key, published),
     );

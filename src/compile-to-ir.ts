@@ -2,6 +2,7 @@
 
 import { refuse } from './checks.ts';
 import { isCompiled, type SourceFile, type SourceIR, type SourceText } from './inputs.ts';
+import type { LinkingOptions } from './linking.ts';
 import {
   type ResolvedSpec,
   requestOf,
@@ -12,14 +13,16 @@ import {
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
-export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'crashReport' | 'perf'> &
+export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'crashReport' | 'perf' | keyof LinkingOptions> &
   (SourceText | SourceFile | SourceIR);
 
 /** The form of LLVM IR: text, or bitcode. */
 export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
-const REFUSED = ['loader', 'watch', 'crashReport', 'perf', 'files', 'object', 'archive', 'sharedLibrary'] as const;
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+const LIVING = ['loader', 'watch', 'crashReport', 'perf'] as const;
+const REFUSED = [...LIVING, ...LINKING, 'files', 'object', 'archive', 'sharedLibrary'] as const;
 
 /**
  * Compiles a C or C++ source, or LLVM IR, to LLVM IR of clang's version, after the passes of its `-O` level.

@@ -57,7 +57,8 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
     return { path, request, parts: keyPartsOf(toolchain, request) };
   });
   const cache = openCache(spec.cache, spec.unsafeFlags);
-  const parts = partsOfAll(files);
+  const own = partsOfAll(files);
+  const parts = spec.linking === null ? own : (await import('./link-key.ts')).withLinking(own, spec.linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, labelOf(library), loader !== 'orc');
   const whole = { ...spec, limits: { ...limits, maxOutputBytes: limits.maxOutputBytes * files.length } };

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
+import type { Hold } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
 import type { Snapshot } from './reload/snapshot.ts';
@@ -41,10 +42,12 @@ export interface Build {
   readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
   readonly dependencies: readonly string[];
+  /** The libraries that the image uses, until it is disposed. */
+  readonly holds?: readonly Hold[];
 }
 
 /** What an input comes to, and when it was there. */
-export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies'> & {
+export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds'> & {
   /** Of the files that the input has turned out to be, where that was not known before. */
   readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */

@@ -15,6 +15,7 @@ export {
   CompileError,
   CompileLimitError,
   DisposedError,
+  LibraryInUseError,
   LinkError,
   NameConflictError,
   ReloadError,
@@ -33,7 +34,7 @@ export type {
   SourceIR,
   SourceText,
 } from './inputs.ts';
-export type { LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
+export type { DisposeOptions, LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
 export type { LlvmModule } from './llvm-module.ts';
 export { LibraryRegistry, libraries, loadSourceLibrary } from './load-source-library.ts';
 export type { SymbolInfo } from './loader/loader.ts';

@@ -100,14 +100,16 @@ const COMPILING = [
   'cache',
 ] as const;
 
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {
-  source: ['language', 'headers', ...COMPILING, 'watch'],
-  file: ['language', 'compileCommands', ...COMPILING, 'watch'],
-  files: ['language', 'compileCommands', ...COMPILING, 'watch'],
-  ir: ['passes', ...COMPILING.filter((option) => option !== 'includePaths' && option !== 'defines')],
-  object: ['compiler', 'watch'],
-  archive: ['exports', 'compiler', 'watch'],
+  source: ['language', 'headers', ...COMPILING, ...LINKING, 'watch'],
+  file: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
+  files: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
+  ir: ['passes', ...COMPILING.filter((option) => option !== 'includePaths' && option !== 'defines'), ...LINKING],
+  object: ['compiler', ...LINKING, 'watch'],
+  archive: ['exports', 'compiler', ...LINKING, 'watch'],
   // Its code is not relinked, and the dynamic linker gives an open library again for a path that it knows.
   sharedLibrary: [],
 } as const satisfies Record<string, readonly string[]>;

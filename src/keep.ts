@@ -12,6 +12,7 @@ import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
 import type { Diagnostic } from './errors.ts';
 import { keepImage, makeImages } from './images.ts';
+import type { Linked } from './link-libraries.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 import { residentFiles } from './toolchain/resident-files.ts';
@@ -24,7 +25,10 @@ export interface Made {
   readonly toolchain: Toolchain;
   readonly request: CompileRequest;
   readonly result: CompileResult;
+  /** With the object as it is linked. */
   readonly link: LinkRequest;
+  /** What that was made from beside the compiler's object. */
+  readonly linked: Linked | null;
   /** `Date.now()` before the compile. */
   readonly startedAt: number;
   readonly wantsImage: boolean;
@@ -80,7 +84,7 @@ export function keepCompiled(made: Made, onKept: (kept: Published) => void): voi
 }
 
 /** Objects that were joined to one. */
-export interface Joined extends Pick<Made, 'store' | 'key' | 'parts' | 'link' | 'wantsImage'> {
+export interface Joined extends Pick<Made, 'store' | 'key' | 'parts' | 'link' | 'linked' | 'wantsImage'> {
   /** What the cache remembers it by. */
   readonly label: string;
   readonly diagnostics: readonly Diagnostic[];
@@ -111,7 +115,8 @@ function keepLater(
 }
 
 /** It holds for all that any of its objects holds for. */
-async function publishJoined({ store, key, parts, label, diagnostics, entries, link }: Joined): Promise<Published> {
+async function publishJoined(joined: Joined): Promise<Published> {
+  const { store, key, parts, label, diagnostics, entries, link, linked } = joined;
   const kept = await Promise.all(entries);
   const read = new Map<string, InputFile>();
   const tools = new Map<string, InputFile>();
@@ -129,30 +134,31 @@ async function publishJoined({ store, key, parts, label, diagnostics, entries, l
     }
     for (const { folder, names } of entry.absent) for (const name of names) absent.add(pathIn(folder, name));
   }
+  for (const path of linked?.absent ?? []) absent.add(path);
   const { object, language } = link;
-  const inputs = {
-    read: [...read.values()],
-    tools: [...tools.values()],
-    listed: [...listed.values()],
-    absent: [...absent],
-  };
-  return publish(store, key, parts, label, { object, diagnostics, language, ...inputs });
+  const files = [...read.values(), ...(linked?.read ?? [])];
+  const inputs = { read: files, tools: [...tools.values()], absent: [...absent], listed: [...listed.values()] };
+  const made = { object, diagnostics, language, ...inputs };
+  return publish(store, key, parts, label, linked === null ? made : { ...made, imports: linked.imports });
 }
 
 /** Why a compile can't be kept that another time would make something else. */
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
 /** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
-async function keepObject(made: Made): Promise<Published> {
-  const { store, key, parts, toolchain, request, result, link, startedAt } = made;
+async function keepObject(compile: Made): Promise<Published> {
+  const { store, key, parts, toolchain, request, result, link, linked, startedAt } = compile;
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
-  const found = findTools(made);
+  const found = findTools(compile);
   const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
-  const { object, diagnostics } = result;
-  const { read, absent, listed } = record;
-  const compiled = { object, diagnostics, language: link.language, read, absent, listed, tools };
+  const { object, language } = link;
+  const { listed } = record;
+  const read = linked === null ? record.read : [...record.read, ...linked.read];
+  const absent = linked === null ? record.absent : [...record.absent, ...linked.absent];
+  const made = { object, diagnostics: result.diagnostics, language, read, absent, listed, tools };
+  const compiled = linked === null ? made : { ...made, imports: linked.imports };
   return publish(store, key, parts, link.library, compiled);
 }
 

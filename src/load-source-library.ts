@@ -5,6 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { HIT, type Hit, lookUp } from './cache/lookup.ts';
+import type { Variant } from './cache/manifest.ts';
 import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
 import { checkFlags } from './compile/flags.ts';
@@ -12,6 +13,8 @@ import type { Build, Live } from './generation.ts';
 import { filesOf, isCompiled, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
+import type { Linking } from './linking.ts';
+import type { ImageLayout } from './loader/image-layout.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
@@ -40,12 +43,19 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
 
-async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
+async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
+  const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
   if (input.kind === 'files') return fromFiles(spec);
   if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);
   if (isCompiled(input)) return fromSource(spec, input);
   const { linkObjects, openShared } = await import('./link-inputs.ts');
   return input.kind === 'sharedLibrary' ? openShared(spec, input.sharedLibrary) : linkObjects(spec, input);
+}
+
+/** With what pkg-config says of its packages. */
+async function spelledOut(spec: ResolvedSpec, linking: Linking): Promise<ResolvedSpec> {
+  const { withPackages } = await import('./with-packages.ts');
+  return withPackages(spec, linking);
 }
 
 /** From the cache where an entry holds; what a compile and its keeping need is not even loaded then. */
@@ -56,7 +66,8 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   // Here too, so that a flag is refused whether or not something that means the same is in the cache.
   checkFlags(request);
   const cache = openCache(spec.cache, request.unsafeFlags);
-  const parts = keyPartsOf(toolchain, request);
+  const own = keyPartsOf(toolchain, request);
+  const parts = spec.linking === null ? own : (await import('./link-key.ts')).withLinking(own, spec.linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, library, loader !== 'orc');
   if (entry !== null && 'variant' in entry) {
@@ -93,12 +104,13 @@ async function fromEntry(
   entry: Hit,
   found: number,
 ): Promise<Live | null> {
-  const { name: library, loader, limits } = spec;
+  const { loader, limits } = spec;
   const { variant } = entry;
   if (variant.objectBytes > limits.maxOutputBytes) return null;
   const made = performance.now();
   const { layout } = variant.image ?? {};
-  const image = entry.image === null || layout === undefined ? null : openLinkedImage(library, entry.image, layout);
+  const { image, holds } =
+    entry.image === null || layout === undefined ? NO_IMAGE : await openEntry(spec, entry.image, layout, variant);
   if (image === null) {
     const { linkEntry } = await import('./link-entry.ts');
     return linkEntry({ spec, toolchain, cache, found }, entry);
@@ -109,10 +121,31 @@ async function fromEntry(
     loader: { kind: 'shared-object', reason },
     diagnostics: variant.diagnostics,
     dependencies: variant.read.map(({ path }) => path),
+    holds,
     found,
     made,
     cache: () => HIT,
   };
+}
+
+const NO_IMAGE = { image: null, holds: [] };
+
+/** With what it takes from other libraries. */
+function openEntry({ name: library, linking }: ResolvedSpec, path: string, layout: ImageLayout, { imports }: Variant) {
+  if (imports === undefined || imports.length === 0)
+    return { ...NO_IMAGE, image: openLinkedImage(library, path, layout) };
+  return import('./open-imports.ts').then(({ openImports, withImports }) => {
+    const opened = openImports(library, linking, imports);
+    try {
+      const image = openLinkedImage(library, path, layout, opened.addresses);
+      if (image !== null) return { image: withImports(image, opened), holds: opened.holds };
+    } catch (error) {
+      opened.release();
+      throw error;
+    }
+    opened.release();
+    return NO_IMAGE;
+  });
 }
 
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {

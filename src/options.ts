@@ -19,6 +19,7 @@ import {
   type SourceIR,
   type SourceText,
 } from './inputs.ts';
+import { type Linking, type LinkingOptions, resolveLinking } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
 
@@ -39,7 +40,7 @@ export interface CacheOptions {
 }
 
 /** Everything about a library but where its source is. */
-export interface SourceLibraryOptions {
+export interface SourceLibraryOptions extends LinkingOptions {
   /** A label, unique within a registry; shown in errors, debuggers and diagnostics. At most 4,096 characters. */
   readonly name: string;
   /** Compiler flags, each one argument. Default `['-O2']`; `-O2` also holds when no flag begins with `-O`. */
@@ -113,6 +114,8 @@ export interface ResolvedSpec {
   readonly compileCommands: string | null;
   readonly crashReport: boolean;
   readonly perf: boolean;
+  /** Null where it is linked to nothing but itself and the runtime. */
+  readonly linking: Linking | null;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
@@ -221,6 +224,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
       spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
     crashReport: checkBoolean('crashReport', spec.crashReport),
     perf: checkBoolean('perf', spec.perf),
+    linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
   };
 }
 

@@ -103,7 +103,7 @@ async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolch
     const link = { library, object, language, compilerPath: toolchain.path };
     const made = { store, key: entry.key, parts, toolchain, request, result: { ...result, record }, link };
     const { keepCompiled } = await import('./keep.ts');
-    keepCompiled({ ...made, startedAt, wantsImage: false }, () => {});
+    keepCompiled({ ...made, startedAt, linked: null, wantsImage: false }, () => {});
   }
   return { object, diagnostics, read: record.read };
 }

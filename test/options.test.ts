@@ -105,6 +105,19 @@ describe('what is wrong with a spec is said by name, expectation, value and type
       { sharedLibrary: 'a.so', compiler: 'gcc' },
       '`compiler` goes with `source`, `file`, `files`, `ir`, `object` or `archive`',
     ],
+    [
+      { sharedLibrary: 'a.so', libraries: ['z'] },
+      '`libraries` goes with `source`, `file`, `files`, `ir`, `object` or `archive`',
+    ],
+    [
+      { source: '', libraries: 'z' },
+      'Expected `libraries` to be an array of names, paths and libraries, got `z` (string)',
+    ],
+    [{ source: '', libraryPaths: [''] }, 'Expected `libraryPaths[0]` to be a non-empty string'],
+    [{ source: '', pkgConfig: ['--version'] }, "Expected `pkgConfig[0]` to be a package's name, such as 'zlib'"],
+    [{ source: '', imports: ['f'] }, 'Expected `imports` to be a plain object'],
+    [{ source: '', imports: { alow: [] } }, 'Unknown option `imports.alow`; it has `allow` and `deny`'],
+    [{ source: '', imports: { deny: [1] } }, 'Expected `imports.deny[0]` to be a non-empty string'],
     [{ sharedLibrary: 'a.so', archive: 'a.a', ir: '' }, 'got `ir`, `archive` and `sharedLibrary`'],
   ])('another input: %j', (extra, message) => {
     expect(() => resolveSpec({ name: 'vec', ...extra } as never)).toThrow(TypeError);

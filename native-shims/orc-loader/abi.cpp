@@ -67,6 +67,12 @@ FS_EXPORT fs_error *fs_dylib_create(fs_session *S, const char *Name,
                  [&] { return store(fs_dylib::create(*S, Name), Out); });
 }
 
+FS_EXPORT fs_error *fs_dylib_define(fs_dylib *D, const char *Names,
+                                    const uint64_t *Addresses, size_t Count) {
+  return guarded(FS_ERROR_MISUSE,
+                 [&] { return D->define(Names, ArrayRef(Addresses, Count)); });
+}
+
 FS_EXPORT fs_error *fs_dylib_add_object(fs_dylib *D, const uint8_t *Bytes,
                                         size_t Size) {
   return guarded(FS_ERROR_BAD_OBJECT, [&] {

@@ -59,6 +59,18 @@ bool fs_dylib::definedEarlier(StringRef Name) {
   return !Flags->empty();
 }
 
+Error fs_dylib::define(StringRef Names, ArrayRef<uint64_t> Addresses) {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  for (uint64_t Address : Addresses) {
+    auto [Name, Rest] = Names.split('\n');
+    if (Name.empty())
+      return makeError(FS_ERROR_MISUSE, "fewer names than addresses");
+    Imports[Name] = Address;
+    Names = Rest;
+  }
+  return Error::success();
+}
+
 Error fs_dylib::add(ArrayRef<char> Bytes) {
   auto Scan = ObjectScan::scan(Bytes);
   if (!Scan)
@@ -75,6 +87,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               S.cpu(),
               Objects,
               TlsSymbols,
+              Imports,
               [this](StringRef Name) { return definedEarlier(Name); },
               {},
               {},

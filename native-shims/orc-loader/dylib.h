@@ -11,6 +11,8 @@
 struct fs_dylib {
   static llvm::Expected<fs_dylib *> create(fs_session &S, llvm::StringRef Name);
 
+  /// Names of other libraries, joined by '\n'.
+  llvm::Error define(llvm::StringRef Names, llvm::ArrayRef<uint64_t> Addresses);
   llvm::Error add(llvm::ArrayRef<char> Bytes);
   llvm::Error initialise();
   llvm::Error finalise();
@@ -47,6 +49,7 @@ private:
   std::vector<fromsource::CodeRange> Functions;
   std::vector<fromsource::TlsModuleOwner> TlsModules;
   fromsource::TlsSymbolMap TlsSymbols;
+  fromsource::ImportMap Imports;
   std::string Symbols;
   std::string Code;
   size_t Objects = 0;

@@ -42,6 +42,9 @@ using TlsModuleOwner = std::unique_ptr<TlsModule, TlsModuleDeleter>;
 /// Thread-local variables of a dylib, for its later objects.
 using TlsSymbolMap = llvm::StringMap<TlsEntry>;
 
+/// Addresses of what other libraries define.
+using ImportMap = llvm::StringMap<uint64_t>;
+
 /// What a link makes live. It moves into the dylib when the link succeeds.
 struct LinkedObject {
   std::vector<RunEntry> Initialisers, Finalisers;
@@ -74,6 +77,7 @@ struct LinkJob {
   /// How many objects the dylib has already.
   size_t Ordinal;
   const TlsSymbolMap &EarlierTls;
+  const ImportMap &Imports;
   std::function<bool(llvm::StringRef)> DefinedEarlier;
 
   /// Found in the graph before the link, read after its fixups.

@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 5
+#define FS_ABI_VERSION 6
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
@@ -80,8 +80,17 @@ uint64_t fs_session_bytes_in_use(const fs_session *session);
 fs_error *fs_dylib_create(fs_session *session, const char *name,
                           fs_dylib **dylib_out);
 
+/// Gives names that the dylib does not define an address each, for the objects
+/// added from now on: those of other libraries, which must outlive the dylib.
+/// They go before the run-time libraries. `names` is joined by '\n', in the
+/// order of `addresses`, of which there are `count`. Not during
+/// fs_dylib_add_object.
+fs_error *fs_dylib_define(fs_dylib *dylib, const char *names,
+                          const uint64_t *addresses, size_t count);
+
 /// Links one relocatable object into the dylib, all of it, now, against the
-/// dylib's earlier objects and the C and C++ run-time libraries of the process.
+/// dylib's earlier objects, what fs_dylib_define gave it, and the C and C++
+/// run-time libraries of the process.
 /// The bytes are not needed afterwards. Runs no code of the object. On failure
 /// nothing of it stays, but the dylib remains the caller's to remove. Links
 /// into one dylib run one after the other, into several at once.

@@ -105,6 +105,8 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
     void *Address = nullptr;
     if (auto *O = find_if(Own, IsName); O != std::end(Own))
       Address = O->second;
+    else if (auto I = Job.Imports.find(Name); I != Job.Imports.end())
+      Address = reinterpret_cast<void *>(I->second);
     else if (auto *S = find_if(NonsharedStubs,
                                [&](auto &E) { return E.Name == Name; });
              S != std::end(NonsharedStubs)) {

@@ -3,6 +3,7 @@
 import type { ExportedSymbol } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { koffi } from '../koffi.ts';
+import type { ImportSlots } from './imports.ts';
 import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
@@ -107,6 +108,21 @@ function placeOf(handle: bigint, file: string): { base: bigint; path: string } {
   if (dlinfo()(handle, RTLD_DI_LINKMAP, out) !== 0) throw new Error(`dlinfo failed for ${file}`);
   const [base, name] = koffi.decode(out[0] as bigint, 'uint64_t', 2) as [number | bigint, number | bigint];
   return { base: BigInt(base), path: koffi.decode.string(BigInt(name)) };
+}
+
+/** Writes addresses of other libraries' names into an object that is mapped, and of which nothing ran yet. */
+export function fillImports(
+  base: bigint,
+  places: readonly ImportSlots[],
+  imports: ReadonlyMap<string, bigint> | undefined,
+): void {
+  for (const { name, slots } of places) {
+    const address = imports?.get(name);
+    if (address === undefined) throw new Error(`no address for \`${name}\` was given`);
+    for (const { offset, addend } of slots) {
+      koffi.encode(base + BigInt(offset), 'uint64_t', address + BigInt(addend));
+    }
+  }
 }
 
 /** Where an open object has what it exports. */

@@ -34,6 +34,15 @@ export interface LinkRequest {
   readonly language: 'c' | 'c++';
   /** The compiler driver that links for the shared-object loader. */
   readonly compilerPath: string;
+  /**
+   * The address of each name that another library defines. Names that the object does not use are ignored; those
+   * libraries must stay open as long as what is linked.
+   */
+  readonly imports?: ReadonlyMap<string, bigint> | undefined;
+  /** The shared objects that some of them are in, which are open: at the end of the process they go after what is linked. */
+  readonly needs?: readonly string[] | undefined;
+  /** Names of other libraries, of which a missing one may be a misspelling. */
+  readonly known?: readonly string[] | undefined;
   /** Of the linker's process, if one is needed, as `os.setPriority` takes it. Default 0. */
   readonly priority?: number;
   /** Called off before the initialisers run, none of them does. */

@@ -2,7 +2,7 @@
 
 import { readExports } from '../elf.ts';
 import { koffi } from '../koffi.ts';
-import { addressesOf, addressIn, closeObject, openObject, tryLock } from './dynamic-linker.ts';
+import { addressesOf, addressIn, closeObject, fillImports, openObject, tryLock } from './dynamic-linker.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { runInitialisers } from './initialisers.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
@@ -18,10 +18,16 @@ const { uint64 } = koffi.decode;
  *
  * @param path - absolute; the file must be whole, and as it was made: the dynamic linker checks next to nothing
  * @param layout - of this very file
+ * @param imports - the address of every name in the layout's `imports`
  * @returns null also when the dynamic linker refuses it, as it does on a file system that is mounted `noexec`.
  * @throws LinkError when an initialiser throws; it is closed then.
  */
-export function openLinkedImage(library: string, path: string, layout: ImageLayout): LoadedImage | null {
+export function openLinkedImage(
+  library: string,
+  path: string,
+  layout: ImageLayout,
+  imports?: ReadonlyMap<string, bigint>,
+): LoadedImage | null {
   let handle: bigint;
   try {
     handle = openObject(library, path);
@@ -35,6 +41,7 @@ export function openLinkedImage(library: string, path: string, layout: ImageLayo
       closeObject(handle);
       return null;
     }
+    if (layout.imports !== undefined) fillImports(base, layout.imports, imports);
     if (layout.initialisers !== null) runInitialisers(library, base, layout.initialisers);
     return imageOf(handle, base, path, layout);
   } catch (error) {

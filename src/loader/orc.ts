@@ -11,6 +11,7 @@ const MEMORY_DENIED = 2;
 /** What the loader calls of the shim, and the process's session. */
 interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
   dylibCreate(session: Pointer, name: string, out: BigUint64Array): Pointer;
+  dylibDefine(dylib: Pointer, names: string, addresses: BigUint64Array, count: number): Pointer;
   dylibAddObject(dylib: Pointer, bytes: Uint8Array, size: number): Promise<Pointer>;
   dylibInitialize(dylib: Pointer): Pointer;
   dylibSymbols(dylib: Pointer, out: BigUint64Array): Pointer;
@@ -48,13 +49,17 @@ export class OrcLoader implements Loader {
 
   async link(request: LinkRequest): Promise<LoadedImage> {
     const shim = this.#shim;
-    const { library, object, signal } = request;
+    const { library, object, imports, signal } = request;
     signal?.throwIfAborted();
     const out = new BigUint64Array(1);
     shim.check(library, shim.dylibCreate(shim.session, library, out));
     const dylib = out[0] ?? null;
     try {
-      shim.check(library, await shim.dylibAddObject(dylib, object, object.byteLength));
+      if (imports !== undefined && imports.size > 0) {
+        const addresses = BigUint64Array.from(imports.values());
+        shim.check(library, shim.dylibDefine(dylib, [...imports.keys()].join('\n'), addresses, imports.size));
+      }
+      shim.check(library, await shim.dylibAddObject(dylib, object, object.byteLength), request.known);
       signal?.throwIfAborted();
       shim.check(library, shim.dylibInitialize(dylib));
       shim.check(library, shim.dylibSymbols(dylib, out));
@@ -160,6 +165,7 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
     check,
     errorDispose,
     dylibCreate: library.func('fs_dylib_create', POINTER, [POINTER, 'str', POINTER]),
+    dylibDefine: library.func('fs_dylib_define', POINTER, [POINTER, 'str', POINTER, 'size_t']),
     dylibAddObject: (dylib, bytes, size) =>
       links.take(
         undefined,
