@@ -65,7 +65,8 @@ const { names, script } = toScript(readFileSync(module, 'utf8'));
 const digest = createHash('sha256').update(script).digest('hex').slice(0, 16);
 for (const name of readdirSync(folder)) if (/^start-.*\.code$/.test(name)) rmSync(join(folder, name));
 writeFileSync(join(folder, 'start.script.js'), script);
-// In place of the module, from which the chunks import. By getBuiltinModule, as each import of a builtin is 0.3 ms.
+// In place of the module, from which the chunks import. By getBuiltinModule, as each import of a builtin is 0.3 ms. The
+// bundler's names for exports may be words such as `in`, which no variable can have.
 writeFileSync(
   `${module}.new`,
   `const { createRequire } = process.getBuiltinModule('node:module');
@@ -84,7 +85,8 @@ try {
 export const script = new Script(readFileSync(filename, 'utf8'), { filename, cachedData });
 const run = script.runInThisContext();
 const importHere = (name) => import(name);
-export const { ${names.join(', ')} } = run(createRequire(import.meta.url), import.meta.url, importHere);
+const { ${names.map((name, index) => `${name}: _${index}`).join(', ')} } = run(createRequire(import.meta.url), import.meta.url, importHere);
+export { ${names.map((name, index) => `_${index} as ${name}`).join(', ')} };
 `,
 );
 renameSync(`${module}.new`, module);

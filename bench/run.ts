@@ -28,7 +28,7 @@ for (const name of positionals) {
 }
 
 /** Trials that take long in themselves, and where a median over processes adds little. */
-const FEW: Readonly<Record<string, number>> = { 'resident-soak': 1, 'resident-large': 2, cached: 2 };
+const FEW: Readonly<Record<string, number>> = { 'resident-soak': 1, 'resident-large': 2, cached: 2, files: 2 };
 
 type Line = Row | Figure;
 const isRow = (line: Line): line is Row => 'baseline' in line;

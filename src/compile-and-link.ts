@@ -9,8 +9,13 @@ import { compile, startAhead } from './compile/queue.ts';
 import type { Live } from './generation.ts';
 import { keepCompiled, notRepeatable } from './keep.ts';
 import { type Begun, linkEntry } from './link-entry.ts';
+import type { Linked } from './link-libraries.ts';
+import { linkTo } from './link-to.ts';
 import { selectLoader } from './loader/select.ts';
 import { languageOf } from './objects/read-objects.ts';
+
+/** For several sources: so it stays in one piece with this path. */
+export { enterFlight } from './cache/flight.ts';
 
 /** A load that the cache has no entry for. */
 export interface Missed extends Begun {
@@ -47,25 +52,28 @@ async function fresh({ spec, toolchain, request, cache, parts, entry, found }: M
   const startedAt = Date.now();
   const result = await compile(toolchain, request);
   const made = performance.now();
-  const { object, diagnostics, dependencies } = result;
-  const language = request.input.kind === 'ir' ? languageOf([object]) : spec.language;
-  const link = { library, object, language, compilerPath: toolchain.path, signal };
+  const { diagnostics } = result;
   const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
-  const image = await loader.link(link);
+  const language = request.input.kind === 'ir' ? languageOf([result.object]) : spec.language;
+  const unlinked = { library, object: result.object, language, compilerPath: toolchain.path, signal };
+  const { image, link, linked, holds } = await linkTo(spec.linking, loader, unlinked);
+  const dependencies = linked === null ? result.dependencies : withRead(result.dependencies, linked);
   let cached: CacheReport = cache.store === null ? cache.off : { status: 'miss', reason: reasonOf(entry) };
   const volatile = result.record?.volatile ?? [];
   if (cache.store !== null && volatile.length > 0) cached = { status: 'off', reason: notRepeatable(volatile) };
   const store = cache.store?.isWritable ? cache.store : null;
   if (store !== null && entry !== null && volatile.length === 0) {
     const wantsImage = spec.loader !== 'orc';
-    const made = { store, key: entry.key, parts, toolchain, request, result, link, startedAt, wantsImage };
-    keepCompiled(made, (refused) => {
-      if (refused !== null) cached = { status: 'off', reason: refused };
+    const made = { store, key: entry.key, parts, toolchain, request, result, link, linked, startedAt, wantsImage };
+    keepCompiled(made, (kept) => {
+      if ('refused' in kept) cached = { status: 'off', reason: kept.refused };
       onKept?.();
     });
   } else onKept?.();
-  return { image, loader: report, diagnostics, dependencies, found, made, cache: () => cached };
+  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => cached };
 }
+
+const withRead = (files: readonly string[], { read }: Linked): string[] => [...files, ...read.map(({ path }) => path)];
 
 function reasonOf(entry: Hit | Miss | null): string {
   return entry !== null && 'reason' in entry ? entry.reason : 'its object is gone';

@@ -87,6 +87,8 @@ export function checkRelocatable(bytes: Uint8Array): string | null {
 
 /** One entry of a symbol table. */
 interface RawSymbol {
+  /** Where in the bytes its entry is. */
+  readonly at: number;
   readonly name: string;
   readonly value: number;
   readonly size: number;
@@ -103,6 +105,8 @@ export interface LinkSymbols {
   readonly defined: readonly string[];
   /** Names that must be defined: weak references, which may stay open, are not among them. */
   readonly needed: readonly string[];
+  /** Weak references. */
+  readonly wished: readonly string[];
 }
 
 /** The sections of an object or shared object. Throws RangeError when they do not lie within the bytes. */
@@ -154,6 +158,7 @@ function* readTable(bytes: Uint8Array, { offset, size, names }: SymbolTable): It
     const end = bytes.indexOf(0, start);
     if (end < 0 || end > names.offset + names.size) throw new RangeError('a name lies outside the table of names');
     yield {
+      at,
       name: Buffer.from(bytes.subarray(start, end)).toString('utf8'),
       value: Number(view.getBigUint64(at + 8, true)),
       size: Number(view.getBigUint64(at + 16, true)),
@@ -193,12 +198,27 @@ export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES
 export function readLinkSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES = 'static'): LinkSymbols {
   const defined: string[] = [];
   const needed: string[] = [];
+  const wished: string[] = [];
   for (const { name, binding, section } of readSymbols(bytes, table)) {
     if (name === '' || binding === STB_LOCAL) continue;
     if (section !== 0) defined.push(name);
-    else if (binding !== STB_WEAK) needed.push(name);
+    else (binding === STB_WEAK ? wished : needed).push(name);
   }
-  return { defined, needed };
+  return { defined, needed, wished };
+}
+
+/** The names of a table's symbols, by their index. Throws RangeError for a damaged table. */
+export function symbolNames(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): string[] {
+  return [...readSymbols(bytes, table)].map(({ name }) => name);
+}
+
+/** A copy of an object in which references to these names are weak. Throws RangeError for a damaged table. */
+export function markWeak(object: Uint8Array, names: ReadonlySet<string>): Uint8Array {
+  const copy = new Uint8Array(object);
+  for (const { at, name, type, section } of readSymbols(object, 'static')) {
+    if (section === 0 && names.has(name)) copy[at + 4] = (STB_WEAK << 4) | type;
+  }
+  return copy;
 }
 
 /** Names that linkers define in every shared object. They are no exports. */

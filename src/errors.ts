@@ -108,15 +108,23 @@ export class CompileLimitError extends SourceLibraryError {
   }
 }
 
-/** `ERR_LINK`: the object can't be linked; `missingSymbols` lists what nothing defines. */
+/** `ERR_LINK`: the object can't be linked; `missingSymbols` lists what nothing defines, `deniedSymbols` what it may not use. */
 export class LinkError extends SourceLibraryError {
   override readonly name = 'LinkError';
   /** The names that no definition was found for, sorted; empty when the reason is another one. */
   readonly missingSymbols: readonly string[];
+  /** The names that the option `imports` does not allow, sorted. */
+  readonly deniedSymbols: readonly string[];
 
-  constructor(library: string, message: string, missingSymbols: readonly string[], options?: ErrorOptions) {
+  constructor(
+    library: string,
+    message: string,
+    missingSymbols: readonly string[],
+    options: ErrorOptions & { readonly deniedSymbols?: readonly string[] } = {},
+  ) {
     super('ERR_LINK', library, message, options);
     this.missingSymbols = missingSymbols;
+    this.deniedSymbols = options.deniedSymbols ?? [];
   }
 }
 
@@ -197,6 +205,24 @@ export class SealedLibraryError extends SourceLibraryError {
     super('ERR_SEALED', library, message, options);
     this.reason = reason;
     this.missingFeatures = options.missingFeatures ?? [];
+  }
+}
+
+/** `ERR_IN_USE`: the library can't be disposed, because others were linked to it. */
+export class LibraryInUseError extends SourceLibraryError {
+  override readonly name = 'LibraryInUseError';
+  /** The names of those others. */
+  readonly importers: readonly string[];
+
+  constructor(library: string, importers: readonly string[]) {
+    const names = importers.map((each) => `\`${each}\``).join(', ');
+    const cure = 'dispose them first, or all at once with `dispose({ importers: true })`';
+    super(
+      'ERR_IN_USE',
+      library,
+      `${library} is not disposed: ${names} ${importers.length === 1 ? 'is' : 'are'} linked to it; ${cure}`,
+    );
+    this.importers = importers;
   }
 }
 

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
+import type { Hold } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
 import type { Snapshot } from './reload/snapshot.ts';
@@ -35,21 +36,32 @@ export interface Build {
   readonly started: number;
   readonly linked: number;
   readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
+  /** Called once the image is disposed. */
+  readonly onRetired?: () => void;
   /** Warnings and remarks of the compile. */
   readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
   readonly dependencies: readonly string[];
+  /** The libraries that the image uses, until it is disposed. */
+  readonly holds?: readonly Hold[];
 }
 
 /** What an input comes to, and when it was there. */
-export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies'> & {
+export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds'> & {
+  /** Of the files that the input has turned out to be, where that was not known before. */
+  readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */
   readonly found: number;
   readonly made: number;
 };
 
+/** All that can be called now, of every library of this thread. */
+export const liveGenerations: Set<Generation> = new Set();
+
 /** Code that may be called until it is retired, and is freed when the last call has left it. */
 export class Generation implements CallScope {
+  /** The name of its library. */
+  readonly library: string;
   readonly build: Build;
   /** 1 for the first. */
   readonly number: number;
@@ -57,7 +69,8 @@ export class Generation implements CallScope {
   #asyncCalls = 0;
   #left: (() => void) | undefined;
 
-  constructor(build: Build, number: number) {
+  constructor(library: string, build: Build, number: number) {
+    this.library = library;
     this.build = build;
     this.number = number;
   }
@@ -75,6 +88,7 @@ export class Generation implements CallScope {
   goLive(): void {
     const { started, linked, stages } = this.build;
     const now = performance.now();
+    liveGenerations.add(this);
     this.#timings = { ...stages, bind: now - linked, total: now - started };
   }
 
@@ -104,6 +118,8 @@ export class Generation implements CallScope {
         this.#left = resolve;
       });
     }
-    await this.build.image.dispose();
+    liveGenerations.delete(this);
+    // After the finalisers, whose crashes are the library's too.
+    await this.build.image.dispose().finally(() => this.build.onRetired?.());
   }
 }

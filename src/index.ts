@@ -15,6 +15,7 @@ export {
   CompileError,
   CompileLimitError,
   DisposedError,
+  LibraryInUseError,
   LinkError,
   NameConflictError,
   ReloadError,
@@ -24,6 +25,7 @@ export {
   ToolchainError,
 } from './errors.ts';
 export type { Timings } from './generation.ts';
+export type { SourceFiles } from './input-files.ts';
 export type {
   ArchiveInput,
   ObjectInput,
@@ -32,7 +34,7 @@ export type {
   SourceIR,
   SourceText,
 } from './inputs.ts';
-export type { LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
+export type { DisposeOptions, LibraryEvents, LibraryVariable, ReloadChanges, SourceLibrary } from './library.ts';
 export type { LlvmModule } from './llvm-module.ts';
 export { LibraryRegistry, libraries, loadSourceLibrary } from './load-source-library.ts';
 export type { SymbolInfo } from './loader/loader.ts';
@@ -42,3 +44,6 @@ export type { RegistryEntry } from './registry.ts';
 export type { SealedLibraryOptions, SealReport } from './sealed.ts';
 export { loadSealedLibrary, seal } from './sealed.ts';
 export type { SealedCpu, SealedTarget } from './sealed-file.ts';
+export type { SymbolizedAddress } from './symbolize.ts';
+export { symbolize } from './symbolize.ts';
+export { writeCompileCommands } from './write-compile-commands.ts';

@@ -1,8 +1,9 @@
 /** What a library can be made from: the types of the inputs, and their validation. */
 
-import { extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { checkNonEmpty, checkRecord, checkString, checkStrings, listNames, refuse } from './checks.ts';
 import type { CompileInput, Language } from './compile/compiler.ts';
+import { type FilesInput, languageByExtension, refuseExtension, resolveFiles } from './input-files.ts';
 import { isModule, type LlvmModule, writeModule } from './llvm-module.ts';
 
 /** A source that exists only in memory. */
@@ -13,6 +14,7 @@ export interface SourceText {
   /** Header name → text: found by `#include` before any folder, never by another library. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly file?: never;
+  readonly files?: never;
 }
 
 /** A source file. */
@@ -22,6 +24,7 @@ export interface SourceFile {
   /** Default: by extension; `.c` is C, `.cc .cpp .cxx .c++ .C` are C++. */
   readonly language?: Language;
   readonly source?: never;
+  readonly files?: never;
   readonly headers?: never;
 }
 
@@ -76,8 +79,14 @@ export type ObjectsInput =
 /** A validated input; its bytes are a copy of the caller's. */
 export type LibraryInput =
   | CompileInput
+  | FilesInput
   | ObjectsInput
   | { readonly kind: 'sharedLibrary'; readonly sharedLibrary: string };
+
+/** Whether it is what one compile takes. */
+export function isCompiled(input: LibraryInput): input is CompileInput {
+  return input.kind === 'text' || input.kind === 'file' || input.kind === 'ir';
+}
 
 const COMPILING = [
   'flags',
@@ -91,13 +100,16 @@ const COMPILING = [
   'cache',
 ] as const;
 
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {
-  source: ['language', 'headers', ...COMPILING, 'watch'],
-  file: ['language', ...COMPILING, 'watch'],
-  ir: ['passes', ...COMPILING.filter((option) => option !== 'includePaths' && option !== 'defines')],
-  object: ['compiler', 'watch'],
-  archive: ['exports', 'compiler', 'watch'],
+  source: ['language', 'headers', ...COMPILING, ...LINKING, 'watch'],
+  file: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
+  files: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
+  ir: ['passes', ...COMPILING.filter((option) => option !== 'includePaths' && option !== 'defines'), ...LINKING],
+  object: ['compiler', ...LINKING, 'watch'],
+  archive: ['exports', 'compiler', ...LINKING, 'watch'],
   // Its code is not relinked, and the dynamic linker gives an open library again for a path that it knows.
   sharedLibrary: [],
 } as const satisfies Record<string, readonly string[]>;
@@ -108,15 +120,6 @@ export const INPUT_NAMES = Object.keys(OPTIONS_BY_INPUT) as readonly InputName[]
 
 /** Every option that goes with some inputs only. */
 export const OPTIONS_OF_INPUTS: readonly string[] = [...new Set(Object.values(OPTIONS_BY_INPUT).flat())];
-
-const LANGUAGE_BY_EXTENSION: Readonly<Record<string, Language>> = {
-  '.c': 'c',
-  '.cc': 'c++',
-  '.cpp': 'c++',
-  '.cxx': 'c++',
-  '.c++': 'c++',
-  '.C': 'c++',
-};
 
 type UncheckedSpec = Readonly<Record<string, unknown>>;
 
@@ -147,6 +150,7 @@ export function resolveInput(spec: UncheckedSpec, name: string): ResolvedInput {
   }
   if (kind === 'source') return resolveSource(spec, name);
   if (kind === 'file') return resolveFile(spec);
+  if (kind === 'files') return { input: resolveFiles(spec.files, checkLanguage(spec.language)), language: 'c' };
   return { input: RESOLVERS[kind](spec, name), language: 'c' };
 }
 
@@ -165,15 +169,11 @@ function resolveSource(spec: UncheckedSpec, name: string): ResolvedInput {
 
 function resolveFile(spec: UncheckedSpec): ResolvedInput {
   const path = checkNonEmpty('file', spec.file);
-  const language = checkLanguage(spec.language) ?? LANGUAGE_BY_EXTENSION[extname(path)];
-  if (language === undefined) {
-    const known = Object.keys(LANGUAGE_BY_EXTENSION).join(' ');
-    refuse('file', `a path with one of the extensions ${known}, or to come with a \`language\``, path);
-  }
+  const language = checkLanguage(spec.language) ?? languageByExtension(path) ?? refuseExtension('file', path);
   return { input: { kind: 'file', path: resolve(path) }, language };
 }
 
-/** The files that an input names, absolute. */
+/** The files that an input names, absolute; of several sources they are known when they are looked for. */
 export function filesOf(input: LibraryInput): string[] {
   if (input.kind === 'file') return [input.path];
   if (input.kind === 'archive') return [input.archive];

@@ -5,11 +5,14 @@ import { setImmediate } from 'node:timers';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';
-import { publish } from './cache/publish.ts';
+import { type InputFile, pathIn, type Variant } from './cache/manifest.ts';
+import { type Published, publish } from './cache/publish.ts';
 import { allWritten, finishAtExit, type Store } from './cache/store.ts';
 import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
+import type { Diagnostic } from './errors.ts';
 import { keepImage, makeImages } from './images.ts';
+import type { Linked } from './link-libraries.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 import { residentFiles } from './toolchain/resident-files.ts';
@@ -22,7 +25,10 @@ export interface Made {
   readonly toolchain: Toolchain;
   readonly request: CompileRequest;
   readonly result: CompileResult;
+  /** With the object as it is linked. */
   readonly link: LinkRequest;
+  /** What that was made from beside the compiler's object. */
+  readonly linked: Linked | null;
   /** `Date.now()` before the compile. */
   readonly startedAt: number;
   readonly wantsImage: boolean;
@@ -73,36 +79,86 @@ export async function allKept(): Promise<void> {
  *
  * @param onKept - told when the object is there for others, or why it can't be kept
  */
-export function keepCompiled(made: Made, onKept: (refused: string | null) => void): void {
+export function keepCompiled(made: Made, onKept: (kept: Published) => void): void {
+  keepLater(made, () => keepObject(made), onKept);
+}
+
+/** Objects that were joined to one. */
+export interface Joined extends Pick<Made, 'store' | 'key' | 'parts' | 'link' | 'linked' | 'wantsImage'> {
+  /** What the cache remembers it by. */
+  readonly label: string;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Of the objects; each is there when it is kept. */
+  readonly entries: readonly Promise<KeptEntry>[];
+}
+
+/** What a kept object holds for, or why it is not kept. */
+export type KeptEntry = Pick<Variant, 'read' | 'tools' | 'absent' | 'listed'> | { readonly refused: string };
+
+/** Keeps what objects were joined to, when these are kept; then its linked image. */
+export function keepJoined(joined: Joined, onKept: (kept: Published) => void): void {
+  keepLater(joined, () => publishJoined(joined), onKept);
+}
+
+function keepLater(
+  { store, key, link, wantsImage }: Pick<Made, 'store' | 'key' | 'link' | 'wantsImage'>,
+  keep: () => Promise<Published>,
+  onKept: (kept: Published) => void,
+): void {
   later(async () => {
-    let id: string | null = null;
-    try {
-      const kept = await keepObject(made);
-      if ('id' in kept) id = kept.id;
-      onKept('id' in kept ? null : kept.refused);
-    } catch (error) {
-      onKept((error as Error).message);
-    }
-    if (id === null) return;
-    if (made.wantsImage) keepImage(made.store, made.key, id, made.link);
-    await evict(made.store, made.key);
+    const kept = await keep().catch((error: Error) => ({ refused: error.message }));
+    onKept(kept);
+    if ('refused' in kept) return;
+    if (wantsImage) keepImage(store, key, kept.id, link);
+    await evict(store, key);
   });
+}
+
+/** It holds for all that any of its objects holds for. */
+async function publishJoined(joined: Joined): Promise<Published> {
+  const { store, key, parts, label, diagnostics, entries, link, linked } = joined;
+  const kept = await Promise.all(entries);
+  const read = new Map<string, InputFile>();
+  const tools = new Map<string, InputFile>();
+  const listed = new Map<string, InputFile>();
+  const absent = new Set<string>();
+  for (const entry of kept) {
+    if ('refused' in entry) return entry;
+    const lists = [[entry.read, read] as const, [entry.tools, tools] as const, [entry.listed, listed] as const];
+    for (const [files, into] of lists) {
+      for (const file of files) {
+        if ((into.get(file.path)?.digest ?? file.digest) !== file.digest)
+          return { refused: `${file.path} changed meanwhile` };
+        into.set(file.path, file);
+      }
+    }
+    for (const { folder, names } of entry.absent) for (const name of names) absent.add(pathIn(folder, name));
+  }
+  for (const path of linked?.absent ?? []) absent.add(path);
+  const { object, language } = link;
+  const files = [...read.values(), ...(linked?.read ?? [])];
+  const inputs = { read: files, tools: [...tools.values()], absent: [...absent], listed: [...listed.values()] };
+  const made = { object, diagnostics, language, ...inputs };
+  return publish(store, key, parts, label, linked === null ? made : { ...made, imports: linked.imports });
 }
 
 /** Why a compile can't be kept that another time would make something else. */
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
 /** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
-async function keepObject(made: Made) {
-  const { store, key, parts, toolchain, request, result, link, startedAt } = made;
+async function keepObject(compile: Made): Promise<Published> {
+  const { store, key, parts, toolchain, request, result, link, linked, startedAt } = compile;
   const record = result.record ?? (await recordLater(toolchain, request, result, startedAt));
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
-  const found = findTools(made);
+  const found = findTools(compile);
   const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
-  const { object, diagnostics } = result;
-  const { read, absent, listed } = record;
-  const compiled = { object, diagnostics, language: link.language, read, absent, listed, tools };
+  const { object, language } = link;
+  const { listed } = record;
+  const read = linked === null ? record.read : [...record.read, ...linked.read];
+  const absent = linked === null ? record.absent : [...record.absent, ...linked.absent];
+  const made = { object, diagnostics: result.diagnostics, language, read, absent, listed, tools };
+  const compiled = linked === null ? made : { ...made, imports: linked.imports };
   return publish(store, key, parts, link.library, compiled);
 }
 

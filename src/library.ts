@@ -14,6 +14,8 @@ import {
   SymbolNotFoundError,
 } from './errors.ts';
 import { type Build, Generation, type Timings } from './generation.ts';
+import { Importers } from './importers.ts';
+import { HOLD, type Hold, type Linkable } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import type { SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
@@ -36,6 +38,12 @@ export interface LibraryVariable<T> {
   value: T;
   /** Where the current generation keeps it. */
   readonly address: bigint;
+}
+
+/** How {@link SourceLibrary.dispose} treats libraries that are linked to it. */
+export interface DisposeOptions {
+  /** Dispose them too, first. Default false: they are a reason to refuse. */
+  readonly importers?: boolean;
 }
 
 /** The events of a {@link SourceLibrary}. */
@@ -61,7 +69,7 @@ export type BuildSpec = (spec: ResolvedSpec) => Promise<Build>;
  * Its code is owned by this object: {@link dispose} frees it, and every function that was taken from it throws
  * {@link DisposedError} from then on.
  */
-export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncDisposable {
+export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncDisposable, Linkable {
   /** The label it was loaded under. */
   readonly name: string;
   readonly #build: BuildSpec;
@@ -76,6 +84,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   #reloading: Promise<unknown> = Promise.resolve();
   #disposing: Promise<void> | undefined;
   #onDispose: (() => void) | undefined;
+  readonly #importers = new Importers();
 
   /** @internal Libraries come from `loadSourceLibrary`. */
   constructor(spec: ResolvedSpec, build: BuildSpec, first: Build, onDispose?: () => void) {
@@ -84,8 +93,14 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#spec = spec;
     this.#build = build;
     this.#onDispose = onDispose;
-    this.#generation = new Generation(first, 1);
+    this.#generation = new Generation(spec.name, first, 1);
+    this.#own(first);
     this.#generation.goLive();
+  }
+
+  /** Tells the libraries that the build is linked to whose it is. */
+  #own({ holds }: Build): void {
+    for (const hold of holds ?? []) hold.owner = this;
   }
 
   /** @internal Resolves when every later change of a file that the compile read will be seen. */
@@ -235,10 +250,22 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /**
    * Ends the library: its functions throw {@link DisposedError} from now on. Resolves when asynchronous calls that are
    * in flight have returned, the finalisers have run, and the memory is freed. Further calls give the same promise.
+   *
+   * @throws LibraryInUseError when other libraries are linked to this one, unless it is told to take them along; the
+   * library stays as it is then.
    */
-  dispose(): Promise<void> {
-    this.#disposing ??= this.#end();
+  dispose({ importers = false }: DisposeOptions = {}): Promise<void> {
+    if (this.#disposing !== undefined) return this.#disposing;
+    const refusal = this.#importers.refusal(this.name, importers);
+    if (refusal !== null) return Promise.reject(refusal);
+    this.#disposing = this.#end();
     return this.#disposing;
+  }
+
+  /** @internal Keeps the current code for a library that is linked to it. */
+  [HOLD](importer: string): Hold {
+    this.#assertLive();
+    return this.#importers.hold(this.#generation, importer);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -251,6 +278,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#onDispose?.();
     await this.#watcher?.close();
     await this.#reloading;
+    // Their finalisers may call into this one.
+    await this.#importers.dispose();
     this.#retire(this.#generation);
     await Promise.all(this.#retiring);
   }
@@ -275,7 +304,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const spec = withChanges(this.#spec, changes);
     this.#abort ??= new AbortController();
     const build = await this.#build({ ...spec, signal: this.#abort.signal });
-    const next = new Generation(build, this.#generation.number + 1);
+    this.#own(build);
+    const next = new Generation(this.name, build, this.#generation.number + 1);
     try {
       this.#assertLive();
       this.#assertReplaces(next);

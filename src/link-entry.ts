@@ -5,7 +5,10 @@ import { HIT, type Hit } from './cache/lookup.ts';
 import type { OpenedCache } from './cache/open.ts';
 import type { Live } from './generation.ts';
 import { keepImage } from './images.ts';
+import type { Linking } from './linking.ts';
+import type { LinkRequest, Loader } from './loader/loader.ts';
 import { selectLoader } from './loader/select.ts';
+import type { ImportRecord } from './open-imports.ts';
 import type { ResolvedSpec } from './options.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 
@@ -24,13 +27,27 @@ export async function linkEntry(begun: Begun, entry: Hit): Promise<Live | null> 
   const object = entry.readObject();
   if (object === null) return null;
   const { name: library, signal } = spec;
-  const { diagnostics, language, read, image: kept, unlinkable, id } = entry.variant;
+  const { diagnostics, language, read, image: kept, unlinkable, imports, id } = entry.variant;
   const made = performance.now();
   const { loader, report } = selectLoader(library, spec.loader, toolchain.kind);
-  const link = { library, object, language, compilerPath: toolchain.path, signal };
-  const image = await loader.link(link);
+  const unlinked = { library, object, language, compilerPath: toolchain.path, signal };
+  const { image, link, holds } = await linkAgain(loader, unlinked, spec.linking, imports);
   const wantsImage = kept === null && unlinkable === undefined && spec.loader !== 'orc';
   if (wantsImage && cache.store !== null) keepImage(cache.store, entry.key, id, link);
   const dependencies = read.map(({ path }) => path);
-  return { image, loader: report, diagnostics, dependencies, found, made, cache: () => HIT };
+  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => HIT };
+}
+
+/** To what it was linked to before. */
+async function linkAgain(
+  loader: Loader,
+  link: LinkRequest,
+  linking: Linking | null,
+  records: readonly ImportRecord[] = [],
+) {
+  if (records.length === 0) return { image: await loader.link(link), link, holds: [] };
+  const { importing, openImports, linkWithImports } = await import('./open-imports.ts');
+  const imports = openImports(link.library, linking, records);
+  const request = importing(link, imports);
+  return { image: await linkWithImports(loader, request, imports), link: request, holds: imports.holds };
 }

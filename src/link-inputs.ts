@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Live } from './generation.ts';
 import type { ObjectsInput } from './inputs.ts';
+import { linkTo } from './link-to.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 import { openSharedLibrary } from './loader/shared-library.ts';
@@ -18,13 +19,15 @@ export async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Prom
   const { name: library, signal } = spec;
   const { objects, files, language } = await readObjects(library, input);
   const { loader, report } = selectLoader(library, spec.loader, 'clang');
-  const needsLinker = loader.kind === 'shared-object' || objects.length > 1;
+  const needsLinker = loader.kind === 'shared-object' || objects.length > 1 || spec.linking?.libraries.length;
   const compilerPath = needsLinker ? (await discoverToolchain({ library, compiler: spec.compiler })).path : '';
   const found = performance.now();
   const object = await mergeObjects({ library, compilerPath, signal }, objects);
   const made = performance.now();
-  const image = await loader.link({ library, object, language, compilerPath, signal });
-  return { image, loader: report, diagnostics: [], dependencies: files, found, made, cache };
+  const link = { library, object, language, compilerPath, signal };
+  const { image, linked, holds } = await linkTo(spec.linking, loader, link);
+  const dependencies = [...files, ...(linked?.read ?? []).map(({ path }) => path)];
+  return { image, loader: report, diagnostics: [], dependencies, holds, found, made, cache };
 }
 
 export async function openShared(spec: ResolvedSpec, file: string): Promise<Live> {

@@ -1,16 +1,19 @@
 /**
  * The path: source → toolchain → key → cache, else compile → live symbols → library. Every stage is a folder; only this
- * file and the three that it loads when they are needed compose them.
+ * file and those that it loads when they are needed compose them.
  */
 
 import { performance } from 'node:perf_hooks';
 import { HIT, type Hit, lookUp } from './cache/lookup.ts';
+import type { Variant } from './cache/manifest.ts';
 import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
 import type { Build, Live } from './generation.ts';
-import { filesOf, type LibraryInput } from './inputs.ts';
+import { filesOf, isCompiled, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
+import type { Linking } from './linking.ts';
+import type { ImageLayout } from './loader/image-layout.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
 import { Registry } from './registry.ts';
@@ -32,15 +35,26 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  return { ...rest, before, started, linked, stages };
+  const built = { before, ...rest, started, linked, stages };
+  if (spec.perf) await (await import('./perf.ts')).tellPerf(live.image);
+  if (!spec.crashReport) return built;
+  const { reportCrashes } = await import('./crash-report.ts');
+  return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
 
-async function makeLive(spec: ResolvedSpec, input: LibraryInput): Promise<Live> {
-  if (input.kind !== 'object' && input.kind !== 'archive' && input.kind !== 'sharedLibrary') {
-    return fromSource(spec, input);
-  }
+async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
+  const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
+  if (input.kind === 'files') return fromFiles(spec);
+  if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);
+  if (isCompiled(input)) return fromSource(spec, input);
   const { linkObjects, openShared } = await import('./link-inputs.ts');
   return input.kind === 'sharedLibrary' ? openShared(spec, input.sharedLibrary) : linkObjects(spec, input);
+}
+
+/** With what pkg-config says of its packages. */
+async function spelledOut(spec: ResolvedSpec, linking: Linking): Promise<ResolvedSpec> {
+  const { withPackages } = await import('./with-packages.ts');
+  return withPackages(spec, linking);
 }
 
 /** From the cache where an entry holds; what a compile and its keeping need is not even loaded then. */
@@ -49,7 +63,8 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   const toolchain = await discoverToolchain({ library, compiler });
   const request = requestOf(spec, input);
   const cache = openCache(spec.cache, request.unsafeFlags);
-  const parts = keyPartsOf(toolchain, request);
+  const own = keyPartsOf(toolchain, request);
+  const parts = spec.linking === null ? own : (await import('./link-key.ts')).withLinking(own, spec.linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, library, loader !== 'orc');
   if (entry !== null && 'variant' in entry) {
@@ -60,6 +75,24 @@ async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live
   return compileAndLink({ spec, toolchain, request, cache, parts, entry, found });
 }
 
+/** A file that a compile_commands.json says the flags of; both are watched. */
+async function fromRecorded(spec: ResolvedSpec, input: CompileInput & { readonly kind: 'file' }): Promise<Live> {
+  const { filesOfSpec } = await import('./files-plan.ts');
+  const { files, database } = filesOfSpec(spec);
+  const live = await fromSource(files[0]?.spec ?? spec, input);
+  return { ...live, dependencies: [...live.dependencies, ...(database === null ? [] : [database])] };
+}
+
+/** Several files are one entry of the cache, and each of them is one, of which the first is made anew. */
+async function fromFiles(spec: ResolvedSpec): Promise<Live> {
+  const { planFiles } = await import('./files-plan.ts');
+  const plan = await planFiles(spec);
+  const { toolchain, cache, entry, found, before, database } = plan;
+  let live = entry !== null && 'variant' in entry ? await fromEntry(plan.spec, toolchain, cache, entry, found) : null;
+  live ??= await (await import('./compile-files.ts')).compileFiles(plan);
+  return { ...live, before, dependencies: [...live.dependencies, ...(database === null ? [] : [database])] };
+}
+
 /** Null when the entry can't be made live, and must be compiled anew. */
 async function fromEntry(
   spec: ResolvedSpec,
@@ -68,12 +101,13 @@ async function fromEntry(
   entry: Hit,
   found: number,
 ): Promise<Live | null> {
-  const { name: library, loader, limits } = spec;
+  const { loader, limits } = spec;
   const { variant } = entry;
   if (variant.objectBytes > limits.maxOutputBytes) return null;
   const made = performance.now();
   const { layout } = variant.image ?? {};
-  const image = entry.image === null || layout === undefined ? null : openLinkedImage(library, entry.image, layout);
+  const { image, holds } =
+    entry.image === null || layout === undefined ? NO_IMAGE : await openEntry(spec, entry.image, layout, variant);
   if (image === null) {
     const { linkEntry } = await import('./link-entry.ts');
     return linkEntry({ spec, toolchain, cache, found }, entry);
@@ -84,10 +118,31 @@ async function fromEntry(
     loader: { kind: 'shared-object', reason },
     diagnostics: variant.diagnostics,
     dependencies: variant.read.map(({ path }) => path),
+    holds,
     found,
     made,
     cache: () => HIT,
   };
+}
+
+const NO_IMAGE = { image: null, holds: [] };
+
+/** With what it takes from other libraries. */
+function openEntry({ name: library, linking }: ResolvedSpec, path: string, layout: ImageLayout, { imports }: Variant) {
+  if (imports === undefined || imports.length === 0)
+    return { ...NO_IMAGE, image: openLinkedImage(library, path, layout) };
+  return import('./open-imports.ts').then(({ openImports, withImports }) => {
+    const opened = openImports(library, linking, imports);
+    try {
+      const image = openLinkedImage(library, path, layout, opened.addresses);
+      if (image !== null) return { image: withImports(image, opened), holds: opened.holds };
+    } catch (error) {
+      opened.release();
+      throw error;
+    }
+    opened.release();
+    return NO_IMAGE;
+  });
 }
 
 async function open(spec: ResolvedSpec, onDispose: () => void): Promise<SourceLibrary> {

@@ -5,6 +5,7 @@ import type { CacheSettings } from './cache/open.ts';
 import { checkAmount, checkBoolean, checkNonEmpty, checkRecord, checkString, checkStrings, refuse } from './checks.ts';
 import type { CompileInput, CompileLimits, CompileRequest, Language } from './compile/compiler.ts';
 import { SourceLibraryError } from './errors.ts';
+import type { FilesInput, SourceFiles } from './input-files.ts';
 import {
   type ArchiveInput,
   INPUT_NAMES,
@@ -18,6 +19,7 @@ import {
   type SourceIR,
   type SourceText,
 } from './inputs.ts';
+import { type Linking, type LinkingOptions, resolveLinking } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
 
@@ -38,7 +40,7 @@ export interface CacheOptions {
 }
 
 /** Everything about a library but where its source is. */
-export interface SourceLibraryOptions {
+export interface SourceLibraryOptions extends LinkingOptions {
   /** A label, unique within a registry; shown in errors, debuggers and diagnostics. At most 4,096 characters. */
   readonly name: string;
   /** Compiler flags, each one argument. Default `['-O2']`; `-O2` also holds when no flag begins with `-O`. */
@@ -53,7 +55,7 @@ export interface SourceLibraryOptions {
   readonly compiler?: string;
   /** Milliseconds that a compile may take. Default 300,000. */
   readonly timeout?: number;
-  /** Bytes that an object may have. Default 268,435,456 (256 MiB). */
+  /** Bytes that an object may have; with `files`, that of each. Default 268,435,456 (256 MiB). */
   readonly maxOutputBytes?: number;
   /** Bytes of address space that each compiler process may use. Default 8,589,934,592 (8 GiB). */
   readonly maxMemoryBytes?: number;
@@ -66,13 +68,28 @@ export interface SourceLibraryOptions {
    * `off`.
    */
   readonly cache?: boolean | CacheOptions;
+  /**
+   * A compile_commands.json, or the folder that has it: flags, macros and folders of `file` and `files` are taken from
+   * there, and those of this spec come after. A file without an entry is an error.
+   */
+  readonly compileCommands?: string;
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
+  /**
+   * Write a report to stderr when a fatal signal in the library ends the process: library, function, native stack, and
+   * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
+   */
+  readonly crashReport?: boolean;
+  /**
+   * Write where the functions are, and their code, for `perf inject --jit`: `jit-<pid>.dump` in a new folder in
+   * `$JITDUMPDIR`, else in the system's folder for temporary files. It stays there. Default false.
+   */
+  readonly perf?: boolean;
 }
 
 /** What {@link loadSourceLibrary} takes: one input, and how to treat it. An option that doesn't go with it is refused. */
 export type SourceLibrarySpec = SourceLibraryOptions &
-  (SourceText | SourceFile | SourceIR | ObjectInput | ArchiveInput | SharedLibraryInput);
+  (SourceText | SourceFile | SourceFiles | SourceIR | ObjectInput | ArchiveInput | SharedLibraryInput);
 
 /** A validated spec with every default filled in. */
 export interface ResolvedSpec {
@@ -80,7 +97,7 @@ export interface ResolvedSpec {
   /** The working folder of the load, absolute: it may be another one by the time that something is compiled. */
   readonly folder: string;
   readonly input: LibraryInput;
-  /** Of a source; `'c'` for other inputs, which have none. */
+  /** Of a source; `'c'` for other inputs, which have none, and for `files`, which have one each. */
   readonly language: Language;
   readonly flags: readonly string[];
   readonly includePaths: readonly string[];
@@ -93,11 +110,25 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  /** Absolute; null when flags come from the spec alone. */
+  readonly compileCommands: string | null;
+  readonly crashReport: boolean;
+  readonly perf: boolean;
+  /** Null where it is linked to nothing but itself and the runtime. */
+  readonly linking: Linking | null;
   /** Why the library can't be reloaded, where its input is not what it was made from. */
   readonly fixed?: string;
 }
 
-const OPTION_NAMES: readonly string[] = ['name', ...INPUT_NAMES, ...OPTIONS_OF_INPUTS, 'loader', 'signal'];
+const OPTION_NAMES: readonly string[] = [
+  'name',
+  ...INPUT_NAMES,
+  ...OPTIONS_OF_INPUTS,
+  'loader',
+  'signal',
+  'crashReport',
+  'perf',
+];
 
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -161,6 +192,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     throw new TypeError(`Unknown option \`${option}\`${near ? `; did you mean \`${near}\`?` : ''}`);
   }
   const name = checkName(spec.name);
+  const folder = workingFolder(name);
   const { input, language } = resolveInput(spec as unknown as Readonly<Record<string, unknown>>, name);
   const loader = spec.loader ?? 'auto';
   if (!['auto', 'orc', 'shared-object'].includes(loader)) {
@@ -171,7 +203,7 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   }
   return {
     name,
-    folder: workingFolder(name),
+    folder,
     input,
     language,
     flags: checkStrings('flags', spec.flags),
@@ -188,6 +220,11 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
+    compileCommands:
+      spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
+    crashReport: checkBoolean('crashReport', spec.crashReport),
+    perf: checkBoolean('perf', spec.perf),
+    linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
   };
 }
 
@@ -241,12 +278,17 @@ export function withChanges(spec: ResolvedSpec, changes: SpecChanges): ResolvedS
   return { ...spec, flags, input: withChangedInput(spec.name, input, changes) };
 }
 
-function withChangedInput(name: string, input: CompileInput, { source, ir }: SpecChanges): CompileInput {
+function withChangedInput(
+  name: string,
+  input: CompileInput | FilesInput,
+  { source, ir }: SpecChanges,
+): CompileInput | FilesInput {
   if (source !== undefined) {
     if (input.kind === 'ir') throw new TypeError('`source` can not replace `ir`; give `ir`');
     if (input.kind === 'file') {
       throw new TypeError(`\`source\` can't replace the file ${input.path}; write the file and reload`);
     }
+    if (input.kind === 'files') throw new TypeError("`source` can't replace `files`; write the files and reload");
   }
   if (ir !== undefined) {
     if (input.kind !== 'ir') throw new TypeError('`ir` can only replace `ir`');

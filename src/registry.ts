@@ -1,7 +1,7 @@
 /** Name → library: joins loads of one name, and tells two specs of one name apart. */
 
 import { setMaxListeners } from 'node:events';
-import { NameConflictError, SourceLibraryError } from './errors.ts';
+import { LibraryInUseError, NameConflictError, SourceLibraryError } from './errors.ts';
 import { type ResolvedSpec, resolveSpec, type SourceLibrarySpec } from './options.ts';
 import { specDifferences } from './spec-differences.ts';
 
@@ -29,10 +29,14 @@ interface Entry<Library> {
   library: Library | undefined;
 }
 
+interface Ending {
+  dispose(options?: { readonly importers?: boolean }): Promise<void>;
+}
+
 /** Makes a library; `onDispose` must be called when it begins to end. */
 export type Open<Library> = (spec: ResolvedSpec, onDispose: () => void) => Promise<Library>;
 
-export class Registry<Library extends { dispose(): Promise<void> }> {
+export class Registry<Library extends Ending> {
   readonly #entries = new Map<string, Entry<Library>>();
   readonly #open: Open<Library>;
 
@@ -79,6 +83,8 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
   /**
    * Disposes the library of this name, or without a name all of them, and forgets the registration. A load that is
    * under way is aborted: who waits for it gets an AbortError.
+   *
+   * @throws LibraryInUseError when another library is linked to the one of this name, which stays then.
    */
   async dispose(name?: string): Promise<void> {
     const names = name === undefined ? [...this.#entries.keys()] : [name];
@@ -89,7 +95,14 @@ export class Registry<Library extends { dispose(): Promise<void> }> {
         entry?.load?.abort.abort();
         // Its own waiters hear why it ended; here it only has to have ended.
         await entry?.load?.promise.catch(() => {});
-        await entry?.library?.dispose();
+        try {
+          await entry?.library?.dispose({ importers: name === undefined });
+        } catch (error) {
+          if (error instanceof LibraryInUseError && entry !== undefined && !this.#entries.has(each)) {
+            this.#entries.set(each, entry);
+          }
+          throw error;
+        }
       }),
     );
   }

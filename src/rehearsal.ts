@@ -7,7 +7,7 @@ import { openStore, type Store } from './cache/store.ts';
 import { knownTools } from './cache/tool-digests.ts';
 import type { CompileInput } from './compile/compiler.ts';
 import { identityOf } from './file-identity.ts';
-import type { Build } from './generation.ts';
+import { type Build, liveGenerations } from './generation.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
 import { addressIn } from './loader/dynamic-linker.ts';
@@ -17,6 +17,8 @@ import type { Toolchain } from './toolchain/discover.ts';
 import { findResident } from './toolchain/resident.ts';
 
 const CLANG: Toolchain = { kind: 'clang', path: '/', version: '', major: 22, target: '', resident: null };
+
+const NO_CODE = async () => ({ ranges: [], functions: [], lines: [] });
 
 /**
  * V8 makes a function ready at its first call, and node some of its own: that is 1 ms, which a program spends anyhow, but
@@ -38,7 +40,7 @@ export function rehearse(): void {
 
   const abs = { address: addressIn(0n, 'abs') as bigint, kind: 'function', size: 0 } as const;
   const build: Build = {
-    image: { find: () => abs, symbols: new Map(), dispose: async () => {} },
+    image: { find: () => abs, symbols: new Map(), readCode: NO_CODE, dispose: async () => {} },
     loader: { kind: 'orc' },
     cache: () => ({ status: 'off', reason: '' }),
     before: { takenAt: 0, identities: new Map() },
@@ -50,6 +52,8 @@ export function rehearse(): void {
   };
   const library = new SourceLibrary(spec, async () => build, build);
   library.func('int abs(int value)')(1);
+  // Nobody disposes it.
+  liveGenerations.clear();
   void new Registry(async () => library).load({ name: 'rehearsal', source: '', flags: ['-O2'] });
 }
 

@@ -55,6 +55,32 @@ export async function compileForSeal(
   };
 }
 
+/** What several sources came to, as one. Flags are for people: each list of them once. */
+export function joinSealed(object: Uint8Array, made: readonly SealedObject[]): SealedObject {
+  const [first] = made as readonly [SealedObject];
+  const lists = new Map(made.map(({ flags }) => [flags.join('\0'), flags]));
+  const inputs = new Map(made.flatMap((each) => each.inputs).map((input) => [`${input.name}\0${input.digest}`, input]));
+  return {
+    object,
+    diagnostics: made.flatMap(({ diagnostics }) => diagnostics),
+    language: made.some(({ language }) => language === 'c++') ? 'c++' : 'c',
+    compiler: first.compiler,
+    flags: [...lists.values()].flat(),
+    inputs: [...inputs.values()],
+    features: joinFeatures(made.map(({ features }) => features)),
+  };
+}
+
+function joinFeatures(all: readonly Features[]): Features {
+  const join = (of: 'features' | 'onRequest' | 'unnamed') => [...new Set(all.flatMap((each) => each[of]))].sort();
+  return {
+    features: join('features'),
+    onRequest: join('onRequest'),
+    unnamed: join('unnamed'),
+    isNative: all.some(({ isNative }) => isNative),
+  };
+}
+
 /** From the cache when it is there; else it is kept there. */
 async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolchain: Toolchain): Promise<Compiled> {
   const { name: library } = spec;
@@ -77,7 +103,7 @@ async function compileOrTake(spec: ResolvedSpec, request: CompileRequest, toolch
     const link = { library, object, language, compilerPath: toolchain.path };
     const made = { store, key: entry.key, parts, toolchain, request, result: { ...result, record }, link };
     const { keepCompiled } = await import('./keep.ts');
-    keepCompiled({ ...made, startedAt, wantsImage: false }, () => {});
+    keepCompiled({ ...made, startedAt, linked: null, wantsImage: false }, () => {});
   }
   return { object, diagnostics, read: record.read };
 }
@@ -124,9 +150,9 @@ async function featuresFor(spec: ResolvedSpec, request: CompileRequest, toolchai
     const isNative = asksForNative(flags);
     const own = await targetFeatures(toolchain, flags);
     if (request.input.kind !== 'ir') return { ...own, isNative };
-    const all = [own, ...(await featuresOfIR(toolchain, request, request.input))];
-    const join = (of: 'features' | 'onRequest' | 'unnamed') => [...new Set(all.flatMap((each) => each[of]))].sort();
-    return { features: join('features'), onRequest: join('onRequest'), unnamed: join('unnamed'), isNative };
+    return joinFeatures(
+      [own, ...(await featuresOfIR(toolchain, request, request.input))].map((each) => ({ ...each, isNative })),
+    );
   } catch (error) {
     const message = `${name}: it can't be told what the code needs of a processor: ${(error as Error).message}`;
     throw new ToolchainError(name, message, [toolchain.path], { cause: error });

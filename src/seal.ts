@@ -3,14 +3,15 @@
 import { basename, resolve } from 'node:path';
 import { hostCpu, levelOf } from './cpu.ts';
 import { readExports } from './elf.ts';
-import type { Diagnostic } from './errors.ts';
+import { type Diagnostic, SealedLibraryError } from './errors.ts';
+import { allOrFailure } from './files-failure.ts';
 import type { LibraryInput, ObjectsInput } from './inputs.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 import { readObjects } from './objects/read-objects.ts';
 import type { ResolvedSpec } from './options.ts';
-import { compileForSeal, type Features, NO_FEATURES } from './seal-compile.ts';
+import { compileForSeal, type Features, joinSealed, NO_FEATURES } from './seal-compile.ts';
 import type { SealReport } from './sealed.ts';
 import {
   digestOf,
@@ -20,6 +21,7 @@ import {
   type SealedManifest,
   type SealedTarget,
 } from './sealed-file.ts';
+import { filesOfSpec, type SpecFile } from './spec-files.ts';
 import { discoverToolchain, type Toolchain } from './toolchain/discover.ts';
 import { highestGlibc, readVersionNeeds, type VersionNeed } from './version-needs.ts';
 import { writeWhole } from './write-whole.ts';
@@ -56,7 +58,10 @@ export async function writeSealed(spec: ResolvedSpec, input: LibraryInput, path:
   };
   const parts = encodeSealed(manifest, object, image);
   signal?.throwIfAborted();
-  await writeWhole(name, file, parts);
+  await writeWhole(file, parts).catch((cause: Error) => {
+    const message = `${name}: ${file} can't be written: ${cause.message}`;
+    throw new SealedLibraryError(name, message, 'unwritable', { cause });
+  });
   const { target, cpu, declarations } = manifest;
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
   return { path: file, bytes, name, target, cpu, declarations, diagnostics };
@@ -66,7 +71,19 @@ async function objectOf(spec: ResolvedSpec, input: LibraryInput, toolchain: Tool
   if (input.kind === 'object' || input.kind === 'archive') return fromObjects(spec, input, toolchain);
   // Refused where the option is.
   if (input.kind === 'sharedLibrary') throw new TypeError('`sharedLibrary` is no source');
-  return compileForSeal(spec, input, toolchain);
+  if (input.kind === 'files') return fromFiles(spec, toolchain);
+  const [file] = filesOfSpec(spec).files;
+  return compileForSeal(file?.spec ?? spec, input, toolchain);
+}
+
+async function fromFiles(spec: ResolvedSpec, toolchain: Toolchain): Promise<SealedObject> {
+  const { name: library, signal } = spec;
+  const { files } = filesOfSpec(spec);
+  const compile = ({ path, spec: own }: SpecFile) => compileForSeal(own, { kind: 'file', path }, toolchain);
+  const made = await allOrFailure(spec, files, compile);
+  const named = made.map(({ object }, index) => ({ name: files[index]?.path ?? '', bytes: object }));
+  const object = await mergeObjects({ library, compilerPath: toolchain.path, signal }, named);
+  return joinSealed(object, made);
 }
 
 async function fromObjects(spec: ResolvedSpec, input: ObjectsInput, toolchain: Toolchain): Promise<SealedObject> {

@@ -40,8 +40,8 @@ export interface SealedLibraryOptions {
  * digests, no folders of this machine), and which system and processor it needs. Both were linked before it is written;
  * nothing of the library runs. What the file was before stays until the whole of the new one is there.
  *
- * Names of folders in `__FILE__` and in debug information are relative to the working folder. `loader` and `watch`, which
- * are for loads, have no meaning here, so that one spec serves both. What a processor must have is read from `flags`,
+ * Names of folders in `__FILE__` and in debug information are relative to the working folder. `loader`, `watch`,
+ * `crashReport` and `perf`, which are for loads, have no meaning here, so that one spec serves both. What a processor must have is read from `flags`,
  * and of IR from its attributes; of `object` and `archive` it is not known, and taken to be what all have.
  *
  * @param path - of the file; `.fsl` is as good an extension as any.
@@ -57,6 +57,11 @@ export async function seal(spec: SourceLibrarySpec, path: string): Promise<SealR
   checkNonEmpty('path', path);
   if (resolved.input.kind === 'sharedLibrary') {
     throw new TypeError('A `sharedLibrary` can not be sealed: it is no source; ship the file itself');
+  }
+  if (resolved.linking !== null) {
+    throw new TypeError(
+      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+    );
   }
   resolved.signal?.throwIfAborted();
   const { writeSealed } = await import('./seal.ts');

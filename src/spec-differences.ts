@@ -1,6 +1,7 @@
 /** Pure: what tells two specs of one name apart. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { plainLinking } from './linking.ts';
 import type { ResolvedSpec } from './options.ts';
 
 /**
@@ -12,9 +13,9 @@ export function specDifferences(
   b: ResolvedSpec,
 ): { readonly option: string; readonly text: string }[] {
   const values = (spec: ResolvedSpec): Record<string, unknown> => {
-    const { input, limits, signal, folder, ...rest } = spec;
+    const { input, limits, signal, folder, linking, ...rest } = spec;
     const { kind, displayName, ...source } = { displayName: '', ...input };
-    return { ...rest, ...limits, ...source };
+    return { ...rest, ...limits, ...plainLinking(linking), ...source };
   };
   const before = values(a);
   const after = values(b);

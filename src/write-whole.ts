@@ -2,14 +2,13 @@
 
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import { SealedLibraryError } from './errors.ts';
 
 /**
  * Under a name of its own first, in the same folder. Its mode is what the process gives to new files.
  *
- * @throws SealedLibraryError with the reason `unwritable`; nothing is left then, and what was there stays.
+ * @throws the system's error; nothing is left then, and what was there stays.
  */
-export async function writeWhole(library: string, path: string, parts: readonly Uint8Array[]): Promise<void> {
+export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.${randomUUID()}.new`;
   try {
     const handle = await open(temporary, 'wx');
@@ -22,7 +21,6 @@ export async function writeWhole(library: string, path: string, parts: readonly 
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    const message = `${library}: ${path} can't be written: ${(error as Error).message}`;
-    throw new SealedLibraryError(library, message, 'unwritable', { cause: error });
+    throw error;
   }
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const source = fileURLToPath(new URL('../src/', import.meta.url));
-const STAGES = ['toolchain', 'compile', 'objects', 'cache', 'loader', 'bindings', 'reload'];
+const STAGES = ['toolchain', 'compile', 'objects', 'libraries', 'cache', 'loader', 'bindings', 'reload'];
 
 interface Import {
   readonly from: string;
@@ -44,11 +44,14 @@ describe('imports point one way', () => {
       'checks',
       'cpu',
       'inputs',
+      'input-files',
       'llvm-module',
       'elf',
       'file-identity',
       'near-names',
+      'import-policy',
       'koffi',
+      'linking',
       'package-root',
       'private-folder',
       'process-identity',

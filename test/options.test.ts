@@ -19,11 +19,11 @@ describe('what is wrong with a spec is said by name, expectation, value and type
     [{ zzz: 1 }, 'Unknown option `zzz`'],
     [
       { source: undefined },
-      'Expected one of `source`, `file`, `ir`, `object`, `archive` and `sharedLibrary`, got none',
+      'Expected one of `source`, `file`, `files`, `ir`, `object`, `archive` and `sharedLibrary`, got none',
     ],
     [
       { file: 'a.c' },
-      'Expected one of `source`, `file`, `ir`, `object`, `archive` and `sharedLibrary`, got `source` and `file`',
+      'Expected one of `source`, `file`, `files`, `ir`, `object`, `archive` and `sharedLibrary`, got `source` and `file`',
     ],
     [{ source: 5 }, 'Expected `source` to be a string without NUL, got `5` (number)'],
     [{ source: 'a\0' }, 'Expected `source`'],
@@ -75,25 +75,49 @@ describe('what is wrong with a spec is said by name, expectation, value and type
     [{ ir: 7 }, 'Expected `ir` to be a string, a Uint8Array or a module of llvm-bindings, got `7` (number)'],
     [{ ir: '\0' }, 'Expected `ir` to be a string without NUL'],
     [{ ir: '', passes: '' }, 'Expected `passes` to be a non-empty string'],
-    [{ ir: '', watch: true }, '`watch` goes with `source`, `file`, `object` or `archive`, not with `ir`'],
-    [{ ir: '', defines: {} }, '`defines` goes with `source` or `file`, not with `ir`'],
+    [{ ir: '', watch: true }, '`watch` goes with `source`, `file`, `files`, `object` or `archive`, not with `ir`'],
+    [{ ir: '', defines: {} }, '`defines` goes with `source`, `file` or `files`, not with `ir`'],
     [{ source: '', passes: 'dce' }, '`passes` goes with `ir`, not with `source`'],
     [{ object: 7 }, 'Expected `object` to be a Uint8Array or a path, got `7` (number)'],
     [{ object: '' }, 'Expected `object` to be a non-empty string'],
     [{ object: [] }, 'Expected `object` to be one object or more'],
     [{ object: ['a.o', null] }, 'Expected `object[1]` to be a Uint8Array or a path, got `null` (null)'],
     [{ object: new Uint8Array(), watch: true }, '`watch` needs an `object` that is a path'],
-    [{ object: 'a.o', flags: [] }, '`flags` goes with `source`, `file` or `ir`, not with `object`'],
-    [{ object: 'a.o', language: 'c' }, '`language` goes with `source` or `file`, not with `object`'],
-    [{ object: 'a.o', timeout: 1 }, '`timeout` goes with `source`, `file` or `ir`, not with `object`'],
+    [{ object: 'a.o', flags: [] }, '`flags` goes with `source`, `file`, `files` or `ir`, not with `object`'],
+    [{ object: 'a.o', language: 'c' }, '`language` goes with `source`, `file` or `files`, not with `object`'],
+    [{ object: 'a.o', timeout: 1 }, '`timeout` goes with `source`, `file`, `files` or `ir`, not with `object`'],
     [{ archive: 7 }, 'Expected `archive` to be a non-empty string'],
     [{ archive: 'a.a', exports: [] }, 'Expected `exports` to be at least one symbol'],
     [{ archive: 'a.a', exports: 'f' }, 'Expected `exports` to be an array of strings, got `f` (string)'],
     [{ archive: 'a.a', exports: [''] }, 'Expected `exports[0]` to be a non-empty string'],
     [{ object: 'a.o', exports: ['f'] }, '`exports` goes with `archive`, not with `object`'],
+    [{ files: 'a.c' }, 'Expected `files` to be an array of paths and patterns, got `a.c` (string)'],
+    [{ files: [] }, 'Expected `files` to be one file or more'],
+    [{ files: ['a.c', 7] }, 'Expected `files[1]` to be a non-empty string'],
+    [{ files: ['a.c'], headers: {} }, '`headers` goes with `source`, not with `files`'],
+    [{ files: ['a.c'], file: 'a.c' }, 'got `file` and `files`'],
+    [{ files: ['a.c'], language: 'rust' }, "Expected `language` to be 'c' or 'c++'"],
+    [{ files: ['a.c'], compileCommands: '' }, 'Expected `compileCommands` to be a non-empty string'],
+    [{ object: 'a.o', compileCommands: 'x' }, '`compileCommands` goes with `file` or `files`, not with `object`'],
     [{ sharedLibrary: '' }, 'Expected `sharedLibrary` to be a non-empty string'],
     [{ sharedLibrary: 'a.so', loader: 'orc' }, "`loader: 'orc'` does not go with `sharedLibrary`"],
-    [{ sharedLibrary: 'a.so', compiler: 'gcc' }, '`compiler` goes with `source`, `file`, `ir`, `object` or `archive`'],
+    [
+      { sharedLibrary: 'a.so', compiler: 'gcc' },
+      '`compiler` goes with `source`, `file`, `files`, `ir`, `object` or `archive`',
+    ],
+    [
+      { sharedLibrary: 'a.so', libraries: ['z'] },
+      '`libraries` goes with `source`, `file`, `files`, `ir`, `object` or `archive`',
+    ],
+    [
+      { source: '', libraries: 'z' },
+      'Expected `libraries` to be an array of names, paths and libraries, got `z` (string)',
+    ],
+    [{ source: '', libraryPaths: [''] }, 'Expected `libraryPaths[0]` to be a non-empty string'],
+    [{ source: '', pkgConfig: ['--version'] }, "Expected `pkgConfig[0]` to be a package's name, such as 'zlib'"],
+    [{ source: '', imports: ['f'] }, 'Expected `imports` to be a plain object'],
+    [{ source: '', imports: { alow: [] } }, 'Unknown option `imports.alow`; it has `allow` and `deny`'],
+    [{ source: '', imports: { deny: [1] } }, 'Expected `imports.deny[0]` to be a non-empty string'],
     [{ sharedLibrary: 'a.so', archive: 'a.a', ir: '' }, 'got `ir`, `archive` and `sharedLibrary`'],
   ])('another input: %j', (extra, message) => {
     expect(() => resolveSpec({ name: 'vec', ...extra } as never)).toThrow(TypeError);
@@ -110,6 +134,14 @@ describe('what is wrong with a spec is said by name, expectation, value and type
   test('a spec that is no object', () => {
     expect(() => resolveSpec(null as never)).toThrow('Expected `spec` to be an object, got `null` (null)');
     expect(() => resolveSpec('vec' as never)).toThrow('Expected `spec` to be an object');
+  });
+
+  test('types refuse two inputs, and headers of files', () => {
+    // @ts-expect-error: one input only
+    const both: SourceLibrarySpec = { name: 'a', source: '', files: ['a.c'] };
+    // @ts-expect-error: headers go with a source
+    const headers: SourceLibrarySpec = { name: 'a', files: ['a.c'], headers: {} };
+    for (const each of [both, headers]) expect(() => resolveSpec(each)).toThrow(TypeError);
   });
 
   test('a file gives its language by its extension, and headers go with a source only', () => {

@@ -1,5 +1,7 @@
 //===- abi.cpp - The C ABI ------------------------------------------------===//
 
+#include "crash_code.h"
+#include "crash_report.h"
 #include "dylib.h"
 #include "error.h"
 #include <exception>
@@ -65,6 +67,12 @@ FS_EXPORT fs_error *fs_dylib_create(fs_session *S, const char *Name,
                  [&] { return store(fs_dylib::create(*S, Name), Out); });
 }
 
+FS_EXPORT fs_error *fs_dylib_define(fs_dylib *D, const char *Names,
+                                    const uint64_t *Addresses, size_t Count) {
+  return guarded(FS_ERROR_MISUSE,
+                 [&] { return D->define(Names, ArrayRef(Addresses, Count)); });
+}
+
 FS_EXPORT fs_error *fs_dylib_add_object(fs_dylib *D, const uint8_t *Bytes,
                                         size_t Size) {
   return guarded(FS_ERROR_BAD_OBJECT, [&] {
@@ -83,6 +91,13 @@ FS_EXPORT fs_error *fs_dylib_symbols(fs_dylib *D, const char **Out) {
   });
 }
 
+FS_EXPORT fs_error *fs_dylib_code(fs_dylib *D, const char **Out) {
+  return guarded(FS_ERROR_INTERNAL, [&] {
+    *Out = D->code();
+    return Error::success();
+  });
+}
+
 FS_EXPORT fs_error *fs_dylib_lookup(fs_dylib *D, const char *Name,
                                     uint64_t *Out) {
   return guarded(FS_ERROR_INTERNAL,
@@ -96,6 +111,17 @@ FS_EXPORT fs_error *fs_dylib_finalize(fs_dylib *D) {
 FS_EXPORT fs_error *fs_dylib_remove(fs_dylib *D) {
   return guarded(FS_ERROR_INTERNAL, [&] { return D->remove(); });
 }
+
+FS_EXPORT fs_error *fs_crash_add_code(const char *Library,
+                                      const fs_code_tables *Tables,
+                                      uint64_t *Out) {
+  return guarded(FS_ERROR_INTERNAL, [&] {
+    reportCrashes();
+    return store(addCrashCode(Library, *Tables), Out);
+  });
+}
+
+FS_EXPORT void fs_crash_remove_code(uint64_t Id) { removeCrashCode(Id); }
 
 FS_EXPORT fs_error *fs_run_initialisers(void (*const *Entries)(),
                                         size_t Count) {

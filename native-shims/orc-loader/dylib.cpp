@@ -5,6 +5,7 @@
 #include "error.h"
 #include "link.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/JITLink/ELF_x86_64.h"
 
 using namespace llvm;
@@ -58,6 +59,18 @@ bool fs_dylib::definedEarlier(StringRef Name) {
   return !Flags->empty();
 }
 
+Error fs_dylib::define(StringRef Names, ArrayRef<uint64_t> Addresses) {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  for (uint64_t Address : Addresses) {
+    auto [Name, Rest] = Names.split('\n');
+    if (Name.empty())
+      return makeError(FS_ERROR_MISUSE, "fewer names than addresses");
+    Imports[Name] = Address;
+    Names = Rest;
+  }
+  return Error::success();
+}
+
 Error fs_dylib::add(ArrayRef<char> Bytes) {
   auto Scan = ObjectScan::scan(Bytes);
   if (!Scan)
@@ -74,12 +87,15 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               S.cpu(),
               Objects,
               TlsSymbols,
+              Imports,
               [this](StringRef Name) { return definedEarlier(Name); },
               {},
               {},
               {},
               {},
-              Error::success()};
+              Error::success(),
+              {},
+              {}};
   if (Error Err = prepareGraph(**G, Job))
     return Err;
   if (Error Err = link(S, *JD, std::move(*G), Job))
@@ -90,10 +106,14 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   merge(NewInitialisers, Linked.Initialisers);
   merge(NewFinalisers, Linked.Finalisers);
   append(NewIfuncs, Linked.Ifuncs);
+  append(Functions, Linked.Functions);
   if (Linked.EhFrame) {
     __register_frame(Linked.EhFrame);
     EhFrames.push_back(Linked.EhFrame);
   }
+  if (!Linked.Sections.empty())
+    if (auto Debug = DebugObject::create(Bytes, Linked.Sections))
+      DebugObjects.push_back(std::move(Debug));
   if (Linked.Tls)
     TlsModules.push_back(std::move(Linked.Tls));
   for (auto &Entry : Linked.TlsSymbols)
@@ -165,6 +185,21 @@ void fs_dylib::finaliseAtExit() {
   runFinalisers(true, Escaped);
 }
 
+const char *fs_dylib::code() {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  Code.clear();
+  raw_string_ostream OS(Code);
+  for (const CodeRange &F : Functions)
+    if (!(*F.Name).contains('\n'))
+      OS << "f " << utohexstr(F.Address, true) << ' ' << F.Size << ' '
+         << *F.Name << '\n';
+  for (const auto &D : DebugObjects)
+    OS << "o "
+       << utohexstr(reinterpret_cast<uintptr_t>(D->bytes().data()), true) << ' '
+       << D->bytes().size() << " -\n";
+  return Code.c_str();
+}
+
 Expected<uint64_t> fs_dylib::lookup(StringRef Name) {
   auto Found = S.orc().lookup(
       {{JD.get(), orc::JITDylibLookupFlags::MatchExportedSymbolsOnly}},
@@ -184,6 +219,7 @@ Expected<uint64_t> fs_dylib::lookup(StringRef Name) {
 Error fs_dylib::remove() {
   Error Err = finalise();
   dropThreadDestructors(DsoHandle);
+  DebugObjects.clear();
   for (void *Frame : EhFrames)
     __deregister_frame(Frame);
   Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));

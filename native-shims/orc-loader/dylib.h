@@ -11,6 +11,8 @@
 struct fs_dylib {
   static llvm::Expected<fs_dylib *> create(fs_session &S, llvm::StringRef Name);
 
+  /// Names of other libraries, joined by '\n'.
+  llvm::Error define(llvm::StringRef Names, llvm::ArrayRef<uint64_t> Addresses);
   llvm::Error add(llvm::ArrayRef<char> Bytes);
   llvm::Error initialise();
   llvm::Error finalise();
@@ -21,6 +23,7 @@ struct fs_dylib {
   llvm::Error remove();
 
   const char *symbols() const { return Symbols.c_str(); }
+  const char *code();
   llvm::Expected<uint64_t> lookup(llvm::StringRef Name);
 
 private:
@@ -42,9 +45,13 @@ private:
   /// Of initialised objects, in the order of their array.
   std::vector<fromsource::RunEntry> Finalisers;
   std::vector<void *> EhFrames;
+  std::vector<std::unique_ptr<fromsource::DebugObject>> DebugObjects;
+  std::vector<fromsource::CodeRange> Functions;
   std::vector<fromsource::TlsModuleOwner> TlsModules;
   fromsource::TlsSymbolMap TlsSymbols;
+  fromsource::ImportMap Imports;
   std::string Symbols;
+  std::string Code;
   size_t Objects = 0;
   std::atomic<bool> Finalised{false};
 };

@@ -48,6 +48,16 @@ class LinkPlugin : public LinkGraphLinkingLayer::Plugin {
 public:
   void modifyPassConfig(MaterializationResponsibility &, LinkGraph &,
                         PassConfiguration &Config) override {
+    Config.PrePrunePasses.push_back([Job = CurrentJob](LinkGraph &G) {
+      findFunctions(G, *Job);
+      return Error::success();
+    });
+    Config.PostPrunePasses.push_back([Job = CurrentJob](LinkGraph &G) {
+      dropUnlinkedFunctions(G, *Job);
+      if (!Job->Scan.MemorySections.empty())
+        findDebugBlocks(G, *Job);
+      return Error::success();
+    });
     Config.PostFixupPasses.push_back([Job = CurrentJob](LinkGraph &G) {
       collectResult(G, *Job);
       return Error::success();

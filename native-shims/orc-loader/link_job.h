@@ -4,6 +4,7 @@
 #define FROMSOURCE_LINK_JOB_H
 
 #include "cpu_info.h"
+#include "debug_object.h"
 #include "object_scan.h"
 #include "process_symbols.h"
 #include "tls.h"
@@ -26,6 +27,13 @@ struct Ifunc {
   void *(*Resolver)();
 };
 
+/// A function, exported or not.
+struct CodeRange {
+  uint64_t Address;
+  uint64_t Size;
+  llvm::orc::SymbolStringPtr Name;
+};
+
 struct TlsModuleDeleter {
   void operator()(TlsModule *Module) const { destroyTlsModule(Module); }
 };
@@ -34,6 +42,9 @@ using TlsModuleOwner = std::unique_ptr<TlsModule, TlsModuleDeleter>;
 /// Thread-local variables of a dylib, for its later objects.
 using TlsSymbolMap = llvm::StringMap<TlsEntry>;
 
+/// Addresses of what other libraries define.
+using ImportMap = llvm::StringMap<uint64_t>;
+
 /// What a link makes live. It moves into the dylib when the link succeeds.
 struct LinkedObject {
   std::vector<RunEntry> Initialisers, Finalisers;
@@ -41,8 +52,19 @@ struct LinkedObject {
   void *EhFrame = nullptr;
   TlsModuleOwner Tls;
   TlsSymbolMap TlsSymbols;
+  /// Of an object with debug information.
+  std::vector<SectionAddress> Sections;
+  std::vector<CodeRange> Functions;
   /// In the format of fs_dylib_symbols.
   std::string Symbols;
+};
+
+/// A function in a block, of which the graph may drop the symbol.
+struct NamedCode {
+  llvm::jitlink::Block *Home;
+  uint64_t Offset;
+  uint64_t Size;
+  llvm::orc::SymbolStringPtr Name;
 };
 
 /// Lives on the stack of the thread that links.
@@ -55,6 +77,7 @@ struct LinkJob {
   /// How many objects the dylib has already.
   size_t Ordinal;
   const TlsSymbolMap &EarlierTls;
+  const ImportMap &Imports;
   std::function<bool(llvm::StringRef)> DefinedEarlier;
 
   /// Found in the graph before the link, read after its fixups.
@@ -65,6 +88,9 @@ struct LinkJob {
 
   LinkedObject Result;
   llvm::Error Failure = llvm::Error::success();
+  std::vector<NamedCode> Functions;
+  /// Section of the object → its block, of what is not pruned.
+  std::vector<std::pair<size_t, llvm::jitlink::Block *>> DebugBlocks;
 };
 
 /// Binds what the object needs from outside, gives thread-local storage, ifunc
@@ -72,6 +98,13 @@ struct LinkJob {
 llvm::Error prepareGraph(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// Part of it.
 llvm::Error prepareTls(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+/// Before anything is pruned: a local symbol that code refers to by its section
+/// is, though its block stays.
+void findFunctions(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+void dropUnlinkedFunctions(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+/// For objects with debug information: finds the blocks of their sections,
+/// once those that nothing needs are gone, and before the others are moved.
+void findDebugBlocks(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// Reads the final addresses; runs after the fixups, before the protections.
 void collectResult(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 

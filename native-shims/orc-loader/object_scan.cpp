@@ -319,6 +319,7 @@ Expected<ObjectScan> ObjectScan::scan(ArrayRef<char> Bytes) {
     Bytes = ArrayRef(Result.Copy->getBufferStart(), Bytes.size());
   Result.Object =
       MemoryBufferRef(StringRef(Bytes.data(), Bytes.size()), "object");
+  Result.MemorySections = memorySections(Bytes);
   return Result;
 }
 

@@ -4,6 +4,7 @@
 #ifndef FROMSOURCE_OBJECT_SCAN_H
 #define FROMSOURCE_OBJECT_SCAN_H
 
+#include "debug_object.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -12,6 +13,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace fromsource {
 
@@ -40,6 +42,8 @@ struct ObjectScan {
   llvm::StringSet<> UndefinedTls;
   /// Names of functions that are chosen at load time, and of those alone.
   llvm::StringSet<> Ifuncs;
+  /// Of an object that has debug information; none of others.
+  std::vector<MemorySection> MemorySections;
   bool HasTls = false;
   /// From -fno-plt: calls whose target is a pointer (R_X86_64_GOTPCRELX).
   bool HasIndirectCalls = false;

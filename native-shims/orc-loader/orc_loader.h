@@ -25,7 +25,7 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 3
+#define FS_ABI_VERSION 6
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
@@ -80,8 +80,17 @@ uint64_t fs_session_bytes_in_use(const fs_session *session);
 fs_error *fs_dylib_create(fs_session *session, const char *name,
                           fs_dylib **dylib_out);
 
+/// Gives names that the dylib does not define an address each, for the objects
+/// added from now on: those of other libraries, which must outlive the dylib.
+/// They go before the run-time libraries. `names` is joined by '\n', in the
+/// order of `addresses`, of which there are `count`. Not during
+/// fs_dylib_add_object.
+fs_error *fs_dylib_define(fs_dylib *dylib, const char *names,
+                          const uint64_t *addresses, size_t count);
+
 /// Links one relocatable object into the dylib, all of it, now, against the
-/// dylib's earlier objects and the C and C++ run-time libraries of the process.
+/// dylib's earlier objects, what fs_dylib_define gave it, and the C and C++
+/// run-time libraries of the process.
 /// The bytes are not needed afterwards. Runs no code of the object. On failure
 /// nothing of it stays, but the dylib remains the caller's to remove. Links
 /// into one dylib run one after the other, into several at once.
@@ -98,6 +107,14 @@ fs_error *fs_dylib_initialize(fs_dylib *dylib);
 /// "<address, hex> <size, decimal> <f|d> <name>\n". Owned by the dylib, valid
 /// until its next fs_dylib_add_object or fs_dylib_remove.
 fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
+
+/// What debuggers and reports of crashes ask for, one a line: all functions,
+/// hidden and local ones too: "f <address, hex> <size, decimal> <name>\n"; and
+/// the objects with debug information, with the addresses of their sections
+/// written in: "o <address of the bytes, hex> <size, decimal> -\n". The text is
+/// owned by the dylib and valid until the next call of this, the objects until
+/// fs_dylib_remove.
+fs_error *fs_dylib_code(fs_dylib *dylib, const char **text_out);
 
 /// The address of one exported symbol. FS_ERROR_MISSING_SYMBOLS if none.
 fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
@@ -121,6 +138,51 @@ fs_error *fs_dylib_remove(fs_dylib *dylib);
 /// An error when one throws, which would end the process from within dlopen:
 /// the rest do not run. `entries` is the library's own DT_INIT_ARRAY.
 fs_error *fs_run_initialisers(void (*const *entries)(void), size_t count);
+
+/// From the first of its addresses up to the next entry's; where there is no
+/// code of the table `line` is 0.
+typedef struct fs_code_line {
+  uint64_t from;
+  /// Of the name in the text; so in fs_code_function.
+  uint32_t file;
+  uint32_t line;
+} fs_code_line;
+
+typedef struct fs_code_function {
+  uint64_t from;
+  /// 0 when it is not known.
+  uint32_t size;
+  uint32_t name;
+} fs_code_function;
+
+typedef struct fs_code_range {
+  uint64_t from;
+  uint64_t to;
+} fs_code_range;
+
+/// What is known of a library's code. Lines and functions are in the order of
+/// their addresses; the text has names, each ended by a zero.
+typedef struct fs_code_tables {
+  const fs_code_range *ranges;
+  uint64_t range_count;
+  const fs_code_function *functions;
+  uint64_t function_count;
+  const fs_code_line *lines;
+  uint64_t line_count;
+  const char *text;
+  uint64_t text_size;
+} fs_code_tables;
+
+/// From now on a fatal signal in that code, or in what it calls of the system,
+/// writes a report to stderr before the process ends by it as it would have.
+/// The first call installs handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE and
+/// SIGABRT, which stay. Each thread that calls this gets a stack for signals,
+/// so that an overflow of its own is reported too. The tables are copied.
+fs_error *fs_crash_add_code(const char *library, const fs_code_tables *tables,
+                            uint64_t *id_out);
+
+/// Before the code is freed.
+void fs_crash_remove_code(uint64_t id);
 
 #ifdef __cplusplus
 }

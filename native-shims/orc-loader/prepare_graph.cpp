@@ -105,6 +105,8 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
     void *Address = nullptr;
     if (auto *O = find_if(Own, IsName); O != std::end(Own))
       Address = O->second;
+    else if (auto I = Job.Imports.find(Name); I != Job.Imports.end())
+      Address = reinterpret_cast<void *>(I->second);
     else if (auto *S = find_if(NonsharedStubs,
                                [&](auto &E) { return E.Name == Name; });
              S != std::end(NonsharedStubs)) {
@@ -210,6 +212,38 @@ Error prepareGraph(LinkGraph &G, LinkJob &Job) {
   return bindExternals(G, Job);
 }
 
+void findFunctions(LinkGraph &G, LinkJob &Job) {
+  for (Symbol *Sym : G.defined_symbols())
+    if (Sym->hasName() && Sym->isCallable())
+      Job.Functions.push_back(
+          {&Sym->getBlock(), Sym->getOffset(), Sym->getSize(), Sym->getName()});
+}
+
+void dropUnlinkedFunctions(LinkGraph &G, LinkJob &Job) {
+  DenseSet<Block *> Linked;
+  for (Block *B : G.blocks())
+    Linked.insert(B);
+  erase_if(Job.Functions,
+           [&](const NamedCode &F) { return !Linked.contains(F.Home); });
+}
+
+void findDebugBlocks(LinkGraph &G, LinkJob &Job) {
+  DenseMap<const char *, Block *> ByContent;
+  for (Block *B : G.blocks())
+    if (!B->isZeroFill() && B->getSize())
+      ByContent[B->getContent().data()] = B;
+  for (const auto &S : Job.Scan.MemorySections) {
+    Block *Found = nullptr;
+    if (S.Content)
+      Found = ByContent.lookup(S.Content);
+    // Several of one name can't be told apart.
+    else if (Section *Sec = G.findSectionByName(S.Name))
+      Found = Sec->blocks_size() == 1 ? *Sec->blocks().begin() : nullptr;
+    if (Found)
+      Job.DebugBlocks.push_back({S.Section, Found});
+  }
+}
+
 static void collectRunEntries(const LinkJob &Job, LinkedObject &Result) {
   for (auto &[B, Run] : Job.RunBlocks) {
     auto &Entries = Run.Final ? Result.Finalisers : Result.Initialisers;
@@ -241,6 +275,11 @@ void collectResult(LinkGraph &G, LinkJob &Job) {
     if (!Range.empty() && Range.getSize() > 4)
       Result.EhFrame = Range.getStart().toPtr<void *>();
   }
+  for (auto &[B, Offset, Size, Name] : Job.Functions)
+    Result.Functions.push_back(
+        {B->getAddress().getValue() + Offset, Size, std::move(Name)});
+  for (auto [Section, B] : Job.DebugBlocks)
+    Result.Sections.push_back({Section, B->getAddress().getValue()});
   raw_string_ostream OS(Result.Symbols);
   for (Symbol *Sym : G.defined_symbols()) {
     if (Sym->getScope() != Scope::Default || !Sym->hasName() ||

@@ -6,6 +6,7 @@ import type { Diagnostic } from '../errors.ts';
 import { type FileState, isSettled, mayExist, stateOf } from '../file-identity.ts';
 import { digestOfFolder } from '../folder-listing.ts';
 import type { ImageLayout } from '../loader/image-layout.ts';
+import type { ImportRecord } from '../open-imports.ts';
 import { startSha256 } from '../sha256.ts';
 
 /** A file whose content decides the bytes, or a folder whose entries do. */
@@ -54,6 +55,8 @@ export interface Variant {
   /** What it was compiled from, as far as it decides how it is linked. */
   readonly language: 'c' | 'c++';
   readonly image: ImageRecord | null;
+  /** What it takes from other libraries; nothing where it is not said. */
+  readonly imports?: readonly ImportRecord[];
   /** Why there can be no image of it. */
   readonly unlinkable?: string;
 }
@@ -177,7 +180,7 @@ function whyViolated(path: string): string | null {
 }
 
 /** As it was spelled: `..` goes up from where a link leads to. */
-const pathIn = (folder: string, name: string): string => `${folder === '/' ? '' : folder}/${name}`;
+export const pathIn = (folder: string, name: string): string => `${folder === '/' ? '' : folder}/${name}`;
 
 /** An empty identity is no folder's: the next check looks, and may renew it. */
 function folderIdentity(folder: string, now: number): string {

@@ -19,7 +19,7 @@ import { imageName, manifestFile, memoFile, objectKey, objectName } from './name
 import type { Store } from './store.ts';
 
 /** A compile that was linked, and is to be kept. */
-export interface Compiled extends Pick<Variant, 'diagnostics' | 'language'> {
+export interface Compiled extends Pick<Variant, 'diagnostics' | 'language' | 'imports'> {
   readonly object: Uint8Array;
   /** Every file that was read, with its digest as the compiler saw it. */
   readonly read: readonly { readonly path: string; readonly digest: string }[];
@@ -43,7 +43,7 @@ export async function publish(
   made: Compiled,
 ): Promise<Published> {
   store.sweep();
-  const { object, diagnostics, language, tools } = made;
+  const { object, diagnostics, language, tools, imports } = made;
   const absent = groupAbsent(made.absent, Date.now());
   if (typeof absent === 'string') return { refused: `${absent} meanwhile` };
   // What is there now may be another file than the one that was read: the first hit reads it, and sees.
@@ -51,7 +51,8 @@ export async function publish(
   const listed = made.listed.map(({ path, digest }) => ({ path, digest, identity: null }));
   const inputs = { read, tools, absent, listed };
   const id = variantId(key, inputs);
-  const variant: Variant = { id, ...inputs, diagnostics, language, objectBytes: object.byteLength, image: null };
+  const facts = { diagnostics, language, objectBytes: object.byteLength, image: null };
+  const variant: Variant = { id, ...inputs, ...facts, ...(imports === undefined ? {} : { imports }) };
   const others = readManifest(store, key).variants.filter((other) => other.id !== id);
   const last = lastCompile(library);
   const isKept = await store.put([

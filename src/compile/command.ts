@@ -29,23 +29,14 @@ export function compilerArguments(
   places: CompilePlaces,
   outputs: OutputNames,
 ): string[] {
-  const { input, flags } = request;
+  const { input } = request;
   const cwd = places.callerFolder;
   const quoted = places.runFolder === cwd ? [] : ['-iquote', cwd];
   // Quoted includes search the folders of -iquote before those of -I.
   const { headerFolder } = places;
   const headers = headerFolder === null ? [] : ['-iquote', headerFolder, '-I', headerFolder];
-  const includes = request.includePaths.flatMap((folder) => ['-I', resolve(cwd, folder)]);
-  const optimise = readFlags(flags).some(({ option }) => /^-O/.test(option)) ? [] : ['-O2'];
   return [
-    ...optimise,
-    ...headers,
-    ...quoted,
-    ...includes,
-    ...absoluteFolders(flags, cwd),
-    // Swallowed without harm by a last flag that takes the next word for its argument.
-    '-fPIC',
-    ...defineArguments(request.defines),
+    ...callerArguments(request, cwd, [...headers, ...quoted]),
     ...(toolchain.kind === 'clang' ? clangArguments(toolchain) : gccArguments(toolchain)),
     '-fPIC',
     '-fno-lto',
@@ -53,6 +44,28 @@ export function compilerArguments(
     ...(input.kind === 'ir' ? ['-Wno-override-module'] : []),
     ...outputArguments(request, outputs),
     ...['-x', input.kind === 'ir' ? 'ir' : request.language, input.kind === 'file' ? resolve(cwd, input.path) : '-'],
+  ];
+}
+
+/**
+ * What the caller asks for, and the defaults of what it does not.
+ *
+ * @param folders - arguments that come before its own folders
+ */
+export function callerArguments(
+  { flags, includePaths, defines }: Pick<CompileRequest, 'flags' | 'includePaths' | 'defines'>,
+  cwd: string,
+  folders: readonly string[] = [],
+): string[] {
+  const optimise = readFlags(flags).some(({ option }) => /^-O/.test(option)) ? [] : ['-O2'];
+  return [
+    ...optimise,
+    ...folders,
+    ...includePaths.flatMap((folder) => ['-I', resolve(cwd, folder)]),
+    ...absoluteFolders(flags, cwd),
+    // Swallowed without harm by a last flag that takes the next word for its argument.
+    '-fPIC',
+    ...defineArguments(defines),
   ];
 }
 

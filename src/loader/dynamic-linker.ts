@@ -3,7 +3,8 @@
 import type { ExportedSymbol } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { koffi } from '../koffi.ts';
-import type { LoadedImage, SymbolInfo } from './loader.ts';
+import type { ImportSlots } from './imports.ts';
+import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
 const RTLD_DI_LINKMAP = 2;
@@ -66,6 +67,7 @@ export function closeObject(handle: bigint): void {
  * @param readExported - what it exports, given the path at which the system found it; what this throws is thrown on.
  * @param initialise - runs those that the dynamic linker was kept from, given the address at which it is mapped; what
  * this throws is thrown on, when the library is closed again.
+ * @param readCode - gives what {@link LoadedImage.readCode} does, where the file will be gone
  * @throws LinkError when the dynamic linker refuses it.
  */
 export function openSharedObject(
@@ -73,16 +75,26 @@ export function openSharedObject(
   file: string,
   readExported: (path: string) => readonly ExportedSymbol[],
   initialise?: (base: bigint) => void,
+  readCode?: (base: bigint) => ImageCode,
 ): LoadedImage {
   const handle = openObject(library, file);
   try {
     const { base, path } = placeOf(handle, file);
     initialise?.(base);
     const symbols = addressesOf(handle, base, readExported(path));
+    let isOpen = true;
     return {
       symbols,
       find: (name) => symbols.get(name),
-      dispose: async () => closeObject(handle),
+      async readCode() {
+        if (readCode !== undefined) return readCode(base);
+        const { NO_CODE, readMappedCode } = await import('./image-code.ts');
+        return isOpen ? readMappedCode(path, base, symbols) : NO_CODE;
+      },
+      async dispose() {
+        isOpen = false;
+        closeObject(handle);
+      },
     };
   } catch (error) {
     closeObject(handle);
@@ -96,6 +108,21 @@ function placeOf(handle: bigint, file: string): { base: bigint; path: string } {
   if (dlinfo()(handle, RTLD_DI_LINKMAP, out) !== 0) throw new Error(`dlinfo failed for ${file}`);
   const [base, name] = koffi.decode(out[0] as bigint, 'uint64_t', 2) as [number | bigint, number | bigint];
   return { base: BigInt(base), path: koffi.decode.string(BigInt(name)) };
+}
+
+/** Writes addresses of other libraries' names into an object that is mapped, and of which nothing ran yet. */
+export function fillImports(
+  base: bigint,
+  places: readonly ImportSlots[],
+  imports: ReadonlyMap<string, bigint> | undefined,
+): void {
+  for (const { name, slots } of places) {
+    const address = imports?.get(name);
+    if (address === undefined) throw new Error(`no address for \`${name}\` was given`);
+    for (const { offset, addend } of slots) {
+      koffi.encode(base + BigInt(offset), 'uint64_t', address + BigInt(addend));
+    }
+  }
 }
 
 /** Where an open object has what it exports. */

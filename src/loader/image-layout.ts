@@ -8,6 +8,7 @@ import {
   readSections,
   type SymbolTable,
 } from '../elf.ts';
+import type { ImportSlots } from './imports.ts';
 
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
@@ -39,6 +40,8 @@ export interface ImageLayout {
    */
   readonly code: { readonly from: number; readonly to: number } | null;
   readonly symbols: SymbolTable;
+  /** What is to be filled before anything of it runs. */
+  readonly imports?: readonly ImportSlots[];
 }
 
 interface ProgramHeader {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LinkError } from '../errors.ts';
 import { createPrivateFolder, type PrivateFolderError } from '../private-folder.ts';
 import { Turns } from '../turns.ts';
+import { IMPORT_FLAGS, withoutNeedOf } from './imports.ts';
 import type { LinkRequest } from './loader.ts';
 import { knownNames, missingSymbolsError } from './missing-symbols.ts';
 import { runLinker } from './run-linker.ts';
@@ -28,7 +29,9 @@ export function linkShared<Result>(
   use: (path: string) => Promise<Result>,
 ): Promise<Result> {
   return links.take(request.signal, async () => {
-    const { library, object } = request;
+    const { library } = request;
+    const imported = new Set(request.imports?.keys());
+    const object = imported.size === 0 ? request.object : withoutNeedOf(request.object, imported);
     // The name is fresh: the dynamic linker gives an open library's handle again for a path that it knows.
     await using folder = await createPrivateFolder({ 'library.o': object }).catch((error: PrivateFolderError) => {
       throw new LinkError(library, `${library}: ${error.message}`, [], { cause: error });
@@ -36,7 +39,10 @@ export function linkShared<Result>(
     const path = join(folder.path, 'library.so');
     const runtime = request.language === 'c++' ? ['-lstdc++', '-lm'] : ['-lm'];
     const inputs = ['-shared', '-fPIC', '-o', path, 'library.o'];
-    const args = [...inputs, ...LINK_FLAGS, ...flags, '-Wl,--as-needed', ...runtime];
+    const own = imported.size === 0 ? flags : [...IMPORT_FLAGS, ...flags];
+    // What is imported is weak, for which a linker needs no file.
+    const needs = request.needs?.length ? ['-Wl,--no-as-needed', ...request.needs] : [];
+    const args = [...inputs, ...LINK_FLAGS, ...own, ...needs, '-Wl,--as-needed', ...runtime];
     await runLinker(request, folder.path, args, (complaint) => explain(request, complaint));
     return await use(path);
   });
@@ -45,8 +51,10 @@ export function linkShared<Result>(
 /** GNU ld says "undefined reference to `f'", lld says "undefined symbol: f". */
 const MISSING_SYMBOL = /undefined (?:reference to [`']([^'`]+)'|symbol: (\S+))/g;
 
-function explain({ library, object }: LinkRequest, complaint: string): LinkError | null {
+function explain({ library, object, known = [] }: LinkRequest, complaint: string): LinkError | null {
   const missing = new Set<string>();
   for (const match of complaint.matchAll(MISSING_SYMBOL)) missing.add(match[1] ?? match[2] ?? '');
-  return missing.size === 0 ? null : missingSymbolsError(library, [...missing].sort(), knownNames(object));
+  return missing.size === 0
+    ? null
+    : missingSymbolsError(library, [...missing].sort(), [...knownNames(object), ...known]);
 }

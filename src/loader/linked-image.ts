@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { checkSharedObject, hasInitialisers, readExports } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { type ImageLayout, prepareImage } from './image-layout.ts';
+import { findImportSlots } from './imports.ts';
 import { linkShared } from './link-shared.ts';
 import type { LinkRequest } from './loader.ts';
 
@@ -19,6 +20,8 @@ export interface LinkedImage {
  * mappings instead of four, which is 10 µs of the 65 that `dlopen` takes for a small library.
  */
 const IMAGE_FLAGS = ['-Wl,-z,nodynamic-undefined-weak', '-Wl,-z,noseparate-code'];
+/** What is imported is weak, and must have its places. */
+const IMPORTING_IMAGE_FLAGS = ['-Wl,-z,noseparate-code'];
 
 /**
  * Links the object as the shared-object loader does, into a file that `openLinkedImage` opens.
@@ -29,7 +32,9 @@ const IMAGE_FLAGS = ['-Wl,-z,nodynamic-undefined-weak', '-Wl,-z,noseparate-code'
  */
 export function makeLinkedImage(request: LinkRequest): Promise<LinkedImage> {
   const { library, object, language } = request;
-  return linkShared(request, IMAGE_FLAGS, async (path) => {
+  const names = new Set(request.imports?.keys());
+  const isImporting = names.size > 0;
+  return linkShared(request, isImporting ? IMPORTING_IMAGE_FLAGS : IMAGE_FLAGS, async (path) => {
     const bytes = await readFile(path);
     const refuse = (reason: string, cause?: unknown) =>
       new LinkError(library, `${library}: the linker made an image that can't be used: ${reason}`, [], { cause });
@@ -40,8 +45,11 @@ export function makeLinkedImage(request: LinkRequest): Promise<LinkedImage> {
       if (missing !== undefined) throw refuse(`it does not export \`${missing}\``);
       if (more !== undefined) throw refuse(`it exports \`${more}\`, which the object does not`);
       // One entry is that of the compiler's own start files, in every shared object.
-      const takes = (count: number) => language === 'c++' && (count > 1 || hasInitialisers(object));
-      return { bytes, layout: prepareImage(bytes, takes) };
+      const mayThrow = language === 'c++';
+      // They may use what is imported, which is not there yet when the dynamic linker would run them.
+      const takes = (count: number) => (mayThrow || isImporting) && (count > 1 || hasInitialisers(object));
+      const layout = prepareImage(bytes, takes);
+      return { bytes, layout: isImporting ? { ...layout, imports: findImportSlots(bytes, names) } : layout };
     } catch (error) {
       throw error instanceof RangeError ? refuse(error.message, error) : error;
     }

@@ -1,11 +1,29 @@
 /** The interface of the loader stage: object bytes in, live symbols out. Two implementations: `orc` and `shared-object`. */
 
+import type { LineSections } from '../dwarf-lines.ts';
+
 /** One exported symbol of a library. */
 export interface SymbolInfo {
   readonly address: bigint;
   readonly kind: 'function' | 'data';
   /** Bytes, as the object's symbol table says; 0 when it does not say. */
   readonly size: number;
+}
+
+/** A function of a library, exported or not. */
+export interface CodeFunction {
+  readonly address: number;
+  /** 0 when it is not known. */
+  readonly size: number;
+  readonly name: string;
+}
+
+/** What can be said about the addresses of an image's code. */
+export interface ImageCode {
+  readonly ranges: readonly { readonly from: number; readonly to: number }[];
+  readonly functions: readonly CodeFunction[];
+  /** Empty without debug information. */
+  readonly lines: readonly LineSections[];
 }
 
 export interface LinkRequest {
@@ -16,6 +34,15 @@ export interface LinkRequest {
   readonly language: 'c' | 'c++';
   /** The compiler driver that links for the shared-object loader. */
   readonly compilerPath: string;
+  /**
+   * The address of each name that another library defines. Names that the object does not use are ignored; those
+   * libraries must stay open as long as what is linked.
+   */
+  readonly imports?: ReadonlyMap<string, bigint> | undefined;
+  /** The shared objects that some of them are in, which are open: at the end of the process they go after what is linked. */
+  readonly needs?: readonly string[] | undefined;
+  /** Names of other libraries, of which a missing one may be a misspelling. */
+  readonly known?: readonly string[] | undefined;
   /** Of the linker's process, if one is needed, as `os.setPriority` takes it. Default 0. */
   readonly priority?: number;
   /** Called off before the initialisers run, none of them does. */
@@ -32,6 +59,12 @@ export interface LoadedImage {
   find(name: string): SymbolInfo | undefined;
   /** All exported symbols; made at its first use. */
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
+  /**
+   * Read when it is asked for, and kept by nobody. Of an image whose file is gone only what it exports.
+   *
+   * @throws RangeError when debug information is damaged.
+   */
+  readCode(): Promise<ImageCode>;
   /**
    * Runs the finalisers (`.fini_array`, `atexit` and `__cxa_atexit` handlers) once, on the calling thread, and gives
    * the memory back. No call into the image may be in flight, and none may follow.

@@ -30,9 +30,15 @@ export async function mergeObjects(
   return merges.take(request.signal, async () => {
     const { library } = request;
     // Two members of an archive may have one name.
-    const files = Object.fromEntries(
-      objects.map(({ name, bytes }, index) => [`${index}-${name.replace(/[^\w.+-]/g, '_').slice(-100)}`, bytes]),
-    );
+    // By another extension the compiler driver would take them for sources.
+    const names = objects.map(({ name }, index) => `${index}-${name.replace(/[^\w.+-]/g, '_').slice(-100)}.o`);
+    const files = Object.fromEntries(objects.map(({ bytes }, index) => [names[index], bytes]));
+    const callersName = (word: string, index: string): string => {
+      const ours = names[Number(index)];
+      return ours !== undefined && word.startsWith(ours)
+        ? `${objects[Number(index)]?.name}${word.slice(ours.length)}`
+        : word;
+    };
     await using folder = await createPrivateFolder(files).catch((error: PrivateFolderError) => {
       throw new LinkError(library, `${library}: ${error.message}`, [], { cause: error });
     });
@@ -41,8 +47,9 @@ export async function mergeObjects(
     await runLinker(request, folder.path, args, (complaint) => {
       const twins = new Set([...complaint.matchAll(TWIN)].map((match) => match[1] ?? match[2] ?? ''));
       if (twins.size === 0) return null;
+      const named = complaint.replace(/(?<![\w.+-])(\d+)-[\w.+-]+/g, callersName);
       const shown = [...twins].slice(0, 10).map((name) => `\`${name}\``);
-      const message = `${library}: more than one object defines ${shown.join(', ')}:\n${complaint.slice(0, 2000)}`;
+      const message = `${library}: more than one object defines ${shown.join(', ')}:\n${named.slice(0, 2000)}`;
       return new LinkError(library, message, []);
     });
     return readFile(merged);

@@ -42,7 +42,7 @@ export function missingSymbolsError(library: string, missing: readonly string[],
   return new LinkError(
     library,
     `${library}: nothing defines ${shown.join(', ')}${more}. Define it in the source or mend its spelling; ` +
-      'a library links only to itself and to the C and C++ runtime',
+      'a library links only to itself, to its `libraries` and to the C and C++ runtime',
     missing,
   );
 }

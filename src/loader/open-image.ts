@@ -2,7 +2,7 @@
 
 import { readExports } from '../elf.ts';
 import { koffi } from '../koffi.ts';
-import { addressesOf, addressIn, closeObject, openObject, tryLock } from './dynamic-linker.ts';
+import { addressesOf, addressIn, closeObject, fillImports, openObject, tryLock } from './dynamic-linker.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { runInitialisers } from './initialisers.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
@@ -18,10 +18,16 @@ const { uint64 } = koffi.decode;
  *
  * @param path - absolute; the file must be whole, and as it was made: the dynamic linker checks next to nothing
  * @param layout - of this very file
+ * @param imports - the address of every name in the layout's `imports`
  * @returns null also when the dynamic linker refuses it, as it does on a file system that is mounted `noexec`.
  * @throws LinkError when an initialiser throws; it is closed then.
  */
-export function openLinkedImage(library: string, path: string, layout: ImageLayout): LoadedImage | null {
+export function openLinkedImage(
+  library: string,
+  path: string,
+  layout: ImageLayout,
+  imports?: ReadonlyMap<string, bigint>,
+): LoadedImage | null {
   let handle: bigint;
   try {
     handle = openObject(library, path);
@@ -35,15 +41,16 @@ export function openLinkedImage(library: string, path: string, layout: ImageLayo
       closeObject(handle);
       return null;
     }
+    if (layout.imports !== undefined) fillImports(base, layout.imports, imports);
     if (layout.initialisers !== null) runInitialisers(library, base, layout.initialisers);
-    return imageOf(handle, base, layout);
+    return imageOf(handle, base, path, layout);
   } catch (error) {
     closeObject(handle);
     throw error;
   }
 }
 
-function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLayout): LoadedImage {
+function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: table }: ImageLayout): LoadedImage {
   let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   let isOpen = true;
 
@@ -65,6 +72,11 @@ function imageOf(handle: bigint, base: bigint, { code, symbols: table }: ImageLa
       // Data, of which the size is asked; a dependency's, such as libm's `sin`; or what a resolver chose elsewhere.
       if (offset < code.from || offset >= code.to) return this.symbols.get(name);
       return { address, kind: 'function', size: 0 };
+    },
+
+    async readCode() {
+      const { NO_CODE, readMappedCode } = await import('./image-code.ts');
+      return isOpen ? readMappedCode(path, base, this.symbols) : NO_CODE;
     },
 
     async dispose() {

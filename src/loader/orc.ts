@@ -2,7 +2,7 @@
 
 import { koffi } from '../koffi.ts';
 import { Turns } from '../turns.ts';
-import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
+import type { ImageCode, LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader.ts';
 import { openShim, POINTER, type Pointer, type ShimLibrary } from './shim.ts';
 
 /** FS_ERROR_MEMORY_DENIED: the one kind that is told apart here. */
@@ -11,9 +11,11 @@ const MEMORY_DENIED = 2;
 /** What the loader calls of the shim, and the process's session. */
 interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
   dylibCreate(session: Pointer, name: string, out: BigUint64Array): Pointer;
+  dylibDefine(dylib: Pointer, names: string, addresses: BigUint64Array, count: number): Pointer;
   dylibAddObject(dylib: Pointer, bytes: Uint8Array, size: number): Promise<Pointer>;
   dylibInitialize(dylib: Pointer): Pointer;
   dylibSymbols(dylib: Pointer, out: BigUint64Array): Pointer;
+  dylibCode(dylib: Pointer, out: BigUint64Array): Pointer;
   dylibFinalize(dylib: Pointer): Pointer;
   dylibRemove(dylib: Pointer): Pointer;
   bytesInUse(session: Pointer): number | bigint;
@@ -47,13 +49,17 @@ export class OrcLoader implements Loader {
 
   async link(request: LinkRequest): Promise<LoadedImage> {
     const shim = this.#shim;
-    const { library, object, signal } = request;
+    const { library, object, imports, signal } = request;
     signal?.throwIfAborted();
     const out = new BigUint64Array(1);
     shim.check(library, shim.dylibCreate(shim.session, library, out));
     const dylib = out[0] ?? null;
     try {
-      shim.check(library, await shim.dylibAddObject(dylib, object, object.byteLength));
+      if (imports !== undefined && imports.size > 0) {
+        const addresses = BigUint64Array.from(imports.values());
+        shim.check(library, shim.dylibDefine(dylib, [...imports.keys()].join('\n'), addresses, imports.size));
+      }
+      shim.check(library, await shim.dylibAddObject(dylib, object, object.byteLength), request.known);
       signal?.throwIfAborted();
       shim.check(library, shim.dylibInitialize(dylib));
       shim.check(library, shim.dylibSymbols(dylib, out));
@@ -95,6 +101,14 @@ class OrcImage implements LoadedImage {
 
   find(name: string): SymbolInfo | undefined {
     return this.symbols.get(name);
+  }
+
+  async readCode(): Promise<ImageCode> {
+    const { parseCode } = await import('./orc-code.ts');
+    if (this.#dylib === null) return { ranges: [], functions: [], lines: [] };
+    const out = new BigUint64Array(1);
+    this.#shim.check(this.#library, this.#shim.dylibCode(this.#dylib, out));
+    return parseCode(koffi.decode.string(out[0]));
   }
 
   async dispose(): Promise<void> {
@@ -151,6 +165,7 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
     check,
     errorDispose,
     dylibCreate: library.func('fs_dylib_create', POINTER, [POINTER, 'str', POINTER]),
+    dylibDefine: library.func('fs_dylib_define', POINTER, [POINTER, 'str', POINTER, 'size_t']),
     dylibAddObject: (dylib, bytes, size) =>
       links.take(
         undefined,
@@ -164,6 +179,8 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
       ),
     dylibInitialize: library.func('fs_dylib_initialize', POINTER, [POINTER]),
     dylibSymbols: library.func('fs_dylib_symbols', POINTER, [POINTER, POINTER]),
+    // Declared when it is asked for, which in most programs nobody does.
+    dylibCode: (dylib, out) => library.func('fs_dylib_code', POINTER, [POINTER, POINTER])(dylib, out),
     dylibFinalize: library.func('fs_dylib_finalize', POINTER, [POINTER]),
     dylibRemove: library.func('fs_dylib_remove', POINTER, [POINTER]),
     bytesInUse: library.func('fs_session_bytes_in_use', 'uint64_t', [POINTER]),

@@ -9,7 +9,7 @@ import { SETUP_COMMAND } from '../setup-command.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
-const ABI_VERSION = 3;
+const ABI_VERSION = 6;
 
 const BUILT_SHIM = 'native-shims/build/libfromsource_orc.so';
 
@@ -28,8 +28,12 @@ export interface ShimLibrary {
   errorKind(error: Pointer): number;
   errorMessage(error: Pointer): string;
   errorDispose(error: Pointer): void;
-  /** Throws what the error handle says about the library of that name, and gives it back; null is no error. */
-  check(library: string, error: Pointer): void;
+  /**
+   * Throws what the error handle says about the library of that name, and gives it back; null is no error.
+   *
+   * @param known - more names of which a missing one may be a misspelling
+   */
+  check(library: string, error: Pointer, known?: readonly string[]): void;
   /** Calls the initialisers of a shared object; an error when one throws. */
   runInitialisers(entries: bigint, count: number): Pointer;
 }
@@ -78,14 +82,14 @@ function declare(path: string): ShimLibrary {
     errorKind,
     errorMessage,
     errorDispose,
-    check(name, error) {
+    check(name, error, known = []) {
       if (error === null) return;
       try {
         if (errorKind(error) !== MISSING_SYMBOLS) {
           throw new LinkError(name, `${name} could not be linked: ${errorMessage(error)}`, []);
         }
         const [missing, candidates]: [string, string] = [errorSymbols(error), errorCandidates(error)];
-        throw missingSymbolsError(name, missing.split('\n'), candidates.split('\n'));
+        throw missingSymbolsError(name, missing.split('\n'), [...candidates.split('\n'), ...known]);
       } finally {
         errorDispose(error);
       }

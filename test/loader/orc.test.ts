@@ -191,7 +191,7 @@ describe.skipIf(!shimIsBuilt)('the ORC loader', () => {
       expect(error.message).toBe(
         'vec: nothing defines `completely_unknown_name`, `pritnf` (did you mean `printf`?), ' +
           '`vec_lenght` (did you mean `vec_length`?). Define it in the source or mend its spelling; ' +
-          'a library links only to itself and to the C and C++ runtime',
+          'a library links only to itself, to its `libraries` and to the C and C++ runtime',
       );
       expect(error.library).toBe('vec');
       expect(error.code).toBe('ERR_LINK');

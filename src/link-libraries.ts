@@ -1,0 +1,171 @@
+/** The path of a library that is linked to others, where it was not linked before: finds out what it takes from which. */
+
+import { checkRelocatable, checkSharedObject, readExports, readLinkSymbols } from './elf.ts';
+import { LinkError } from './errors.ts';
+import { deniedImports, type ImportPolicy } from './import-policy.ts';
+import { findByName, type LibraryFile, openFile, RUNTIME, type Search } from './libraries/find.ts';
+import { searchFolders } from './libraries/search-folders.ts';
+import { HOLD, type LibraryReference, type Linking, showReference } from './linking.ts';
+import { mergeObjects } from './loader/merge-objects.ts';
+import { ArchiveError, type Member, readArchive } from './objects/ar.ts';
+import type { ImportRecord } from './open-imports.ts';
+
+/** What is to be linked, and what that was found out from. */
+export interface Linked {
+  /** With the members of archives that it needs. */
+  readonly object: Uint8Array;
+  readonly imports: readonly ImportRecord[];
+  /** Every file that was read. */
+  readonly read: readonly { readonly path: string; readonly digest: string }[];
+  readonly absent: readonly string[];
+  /** All that the libraries define. */
+  readonly known: readonly string[];
+}
+
+/** Whom it is for, and what merges objects. */
+export interface LinkingRequest {
+  readonly library: string;
+  readonly compilerPath: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Something that defines names, and how it gives them. */
+type Provider =
+  | {
+      readonly kind: 'import';
+      readonly from: number;
+      readonly path: string | null;
+      readonly names: ReadonlySet<string>;
+    }
+  | { readonly kind: 'archive'; readonly path: string; readonly definers: ReadonlyMap<string, Member> };
+
+/**
+ * Finds for every name that the object does not define the first library that does, as a linker does; archives are
+ * searched again for what their own members need. Names that none defines are left for the loader, which knows those of
+ * the runtime.
+ *
+ * @throws LinkError for a library that can't be found, read or used, one that comes twice, and names that two objects
+ * define; DisposedError.
+ */
+export async function linkLibraries(request: LinkingRequest, linking: Linking, object: Uint8Array): Promise<Linked> {
+  const { library } = request;
+  const folders = [...linking.libraryPaths, ...(await foldersFor(request, linking))];
+  const search: Search = { library, folders, read: new Map(), absent: new Set() };
+  const providers: Provider[] = [];
+  const seen = new Map<string, LibraryReference>();
+  for (const [from, reference] of linking.libraries.entries()) {
+    for (const file of await filesOf(search, reference)) {
+      const other = seen.get(file.path);
+      if (other !== undefined && other !== reference) {
+        const both = `${showReference(other)} and ${showReference(reference)}`;
+        throw new LinkError(library, `${library}: ${both} are the same library, ${file.path}; name it once`, []);
+      }
+      seen.set(file.path, reference);
+      providers.push(file.kind === 'archive' ? archiveOf(library, file) : sharedOf(library, file, from));
+    }
+    if (reference.kind === 'library') providers.push({ kind: 'import', from, path: null, names: namesOf(reference) });
+  }
+  const { members, imports } = resolveNames(object, providers);
+  const merged =
+    members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
+  if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
+  const read = [...search.read].map(([path, digest]) => ({ path, digest }));
+  const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers.keys() : each.names)]);
+  return { object: merged, imports, read, absent: [...search.absent], known };
+}
+
+function assertAllowed(library: string, policy: ImportPolicy, object: Uint8Array): void {
+  const { needed, wished } = readLinkSymbols(object);
+  const denied = deniedImports(policy, [...needed, ...wished]);
+  if (denied.length === 0) return;
+  const shown = denied.slice(0, 20).map((name) => `\`${name}\``);
+  const more = denied.length > shown.length ? ` and ${denied.length - shown.length} more` : '';
+  const message = `${library}: \`imports\` does not allow it to be linked to ${shown.join(', ')}${more}`;
+  throw new LinkError(library, message, [], { deniedSymbols: denied });
+}
+
+async function foldersFor({ compilerPath }: LinkingRequest, { libraries }: Linking): Promise<readonly string[]> {
+  return libraries.some(({ kind }) => kind !== 'library') ? searchFolders(compilerPath) : [];
+}
+
+async function filesOf(search: Search, reference: LibraryReference): Promise<LibraryFile[]> {
+  if (reference.kind === 'library') return [];
+  if (reference.kind === 'path') return openFile(search, reference.path);
+  return RUNTIME.has(reference.name) ? [] : openFile(search, findByName(search, reference.name));
+}
+
+function namesOf({ library }: LibraryReference & { readonly kind: 'library' }): ReadonlySet<string> {
+  const hold = library[HOLD]('');
+  const names = new Set(hold.symbols.keys());
+  hold.release();
+  return names;
+}
+
+function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): Provider {
+  const wrong = checkSharedObject(bytes);
+  if (wrong === null) {
+    try {
+      return { kind: 'import', from, path, names: new Set(readExports(bytes, 'dynamic').map(({ name }) => name)) };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+  const isObject = checkRelocatable(bytes) === null;
+  const reason = isObject ? 'it is an object; make an archive of it' : (wrong ?? 'its symbol table is damaged');
+  throw new LinkError(library, `${library}: ${path} can't be linked to: ${reason}`, []);
+}
+
+function archiveOf(library: string, { path, bytes }: LibraryFile): Provider {
+  const definers = new Map<string, Member>();
+  try {
+    for (const member of readArchive(bytes)) {
+      if (checkRelocatable(member.bytes) !== null) continue;
+      for (const name of readLinkSymbols(member.bytes).defined) if (!definers.has(name)) definers.set(name, member);
+    }
+  } catch (error) {
+    if (!(error instanceof ArchiveError || error instanceof RangeError)) throw error;
+    const reason = error instanceof ArchiveError ? error.message : 'the symbol table of a member is damaged';
+    throw new LinkError(library, `${library}: the archive ${path} can't be used: ${reason}`, [], { cause: error });
+  }
+  return { kind: 'archive', path, definers };
+}
+
+function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
+  const defined = new Set<string>();
+  const members = new Set<Member>();
+  const taken = new Map<Provider, string[]>();
+  const imported = new Map<string, Provider>();
+  /** Weak references are satisfied by what is there, and bring no member in. */
+  const wanted: { readonly name: string; readonly isWeak: boolean }[] = [];
+  const add = (bytes: Uint8Array): void => {
+    const symbols = readLinkSymbols(bytes);
+    for (const name of symbols.defined) defined.add(name);
+    wanted.push(...symbols.needed.map((name) => ({ name, isWeak: false })));
+    wanted.push(...symbols.wished.map((name) => ({ name, isWeak: true })));
+  };
+  add(object);
+  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+    const { name, isWeak } = next;
+    if (defined.has(name) || imported.has(name)) continue;
+    for (const provider of providers) {
+      if (provider.kind === 'import') {
+        if (!provider.names.has(name)) continue;
+        imported.set(name, provider);
+        break;
+      }
+      const member = provider.definers.get(name);
+      if (member === undefined || isWeak) continue;
+      members.add(member);
+      add(member.bytes);
+      break;
+    }
+  }
+  for (const [name, provider] of imported) {
+    // A member that came later defines it, too: a linker takes the library's own.
+    if (!defined.has(name)) taken.set(provider, [...(taken.get(provider) ?? []), name]);
+  }
+  const imports = [...taken].flatMap(([provider, names]) =>
+    provider.kind === 'import' ? [{ from: provider.from, path: provider.path, names: names.sort() }] : [],
+  );
+  return { members: [...members], imports };
+}
