@@ -67,6 +67,14 @@ function request(text: string, options: Partial<CompileRequest['limits']> = {}, 
 const NESTED = `int x = ${'('.repeat(300_000)}1${')'.repeat(300_000)};`;
 const ENDLESS = `${Array.from({ length: 10 }, (_, n) => `#define M${n} ${`M${n + 1} `.repeat(8)}`).join('\n')}\n#define M10 1 +\nint x = M0 1;`;
 
+/** The states of a process's threads, each once. */
+function threadStates(pid: number): string[] {
+  const stats = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8'),
+  );
+  return [...new Set(stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2)[0] as string))];
+}
+
 describe.skipIf(toolchain === null)('a pool of drivers', () => {
   test('keeps at most as many as it may, and reuses them', async () => {
     const pool = new DriverPool(driver, version, 2);
@@ -111,6 +119,8 @@ describe.skipIf(toolchain === null)('a pool of drivers', () => {
     await pool.run(request('int x;'));
     const stopped = pool.drivers[0]?.pid ?? 0;
     process.kill(stopped, 'SIGSTOP');
+    // The signal reaches one thread after the other: the others could still answer.
+    await vi.waitFor(() => expect(threadStates(stopped)).toEqual(['T']));
     await expect(pool.run(request('int y;', { timeout: 300 }))).rejects.toMatchObject({ name: 'DriverTimeout' });
     await expect(pool.run(request(ENDLESS, { timeout: 300 }))).rejects.toMatchObject({ name: 'DriverTimeout' });
     await vi.waitFor(() => expect(() => process.kill(stopped, 0)).toThrow('ESRCH'), { timeout: 2000 });
