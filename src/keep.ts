@@ -6,8 +6,9 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import type { KeyParts } from './cache/key.ts';
 import { evict } from './cache/maintenance.ts';
 import { type InputFile, pathIn, type Variant } from './cache/manifest.ts';
+import { allWritten, finishAtExit } from './cache/naming.ts';
 import { type Published, publish } from './cache/publish.ts';
-import { allWritten, finishAtExit, type Store } from './cache/store.ts';
+import type { Store } from './cache/store.ts';
 import { knownTools, learnTools, learnToolsNow } from './cache/tool-digests.ts';
 import type { CompileRequest, CompileResult } from './compile/compiler.ts';
 import type { Diagnostic } from './errors.ts';
@@ -145,6 +146,11 @@ async function publishJoined(joined: Joined): Promise<Published> {
 /** Why a compile can't be kept that another time would make something else. */
 export const notRepeatable = (volatile: readonly string[]): string => `not repeatable: ${volatile.join('; ')}`;
 
+/** A program that starts later can tell which compiler it had. */
+const COMPILER_UNSURE =
+  'a file of the compiler was changed since this program began, or can not be read: what compiled it is not sure. ' +
+  'A program that is started later keeps it';
+
 /** What the resident driver made is kept without a wait, up to the writing: there is no later when the process exits. */
 async function keepObject(compile: Made): Promise<Published> {
   const { store, key, parts, toolchain, request, result, link, linked, startedAt } = compile;
@@ -152,7 +158,7 @@ async function keepObject(compile: Made): Promise<Published> {
   if (record.volatile.length > 0) return { refused: notRepeatable(record.volatile) };
   const found = findTools(compile);
   const tools = found instanceof Promise ? await found : found;
-  if (tools === null) return { refused: 'the compiler can not be read, or changed just now' };
+  if (tools === null) return { refused: COMPILER_UNSURE };
   const { object, language } = link;
   const { listed } = record;
   const read = linked === null ? record.read : [...record.read, ...linked.read];

@@ -10,7 +10,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isAlive, pidNamespace } from '../process-identity.ts';
 import { lockName, TEMPORARY_FOLDER, temporaryName } from './names.ts';
-import { atExitWhenNamed, type Store } from './store.ts';
+import { atExitWhenNamed } from './naming.ts';
+import type { Store } from './store.ts';
 
 /** A holder says that it lives this often; it is taken for dead when it has been silent for so long. Milliseconds. */
 const BEAT_MS = 400;
