@@ -2,12 +2,11 @@
 
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CompileInput } from '../../src/compile/compiler.ts';
 import {
   DisposedError,
   LinkError,
-  loadSourceLibrary,
   readBytes,
   readString,
   type SourceLibrary,
@@ -16,17 +15,8 @@ import {
   viewBytes,
 } from '../../src/index.ts';
 import { selectLoader } from '../../src/loader/select.ts';
-import { openShim } from '../../src/loader/shim.ts';
-import { linkedImageLoader, loadFromImage } from './linked-image.ts';
-
-const LOADERS = ['orc', 'shared-object', 'linked-image'] as const;
-let serial = 0;
-const live: SourceLibrary[] = [];
-
-afterEach(async () => {
-  // Last in, first out: destructors may write into an earlier library.
-  for (const library of live.splice(0).reverse()) await library.dispose();
-});
+import { hasShim, LOADERS, LOGGING, loadIn, makeLogIn } from './harness.ts';
+import { linkedImageLoader } from './linked-image.ts';
 
 /** The permissions of the mapping that an address lies in, such as `r-xp`. V8 has `rwx` mappings of its own. */
 function permissions(address: bigint): string {
@@ -37,37 +27,9 @@ function permissions(address: bigint): string {
   return 'unmapped';
 }
 
-/** Without it an initialiser that throws ends the process. */
-function hasShim(): boolean {
-  try {
-    return openShim() !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 describe.each(LOADERS)('on the %s loader', (loader) => {
-  async function load(source: string, options: Partial<SourceLibrarySpec> = {}): Promise<SourceLibrary> {
-    const kind = loader === 'orc' ? 'orc' : 'shared-object';
-    const spec = { name: `contract-${serial++}`, source, loader: kind, ...options } as SourceLibrarySpec;
-    const library = await (loader === 'linked-image' ? loadFromImage(spec) : loadSourceLibrary(spec));
-    live.push(library);
-    expect(library.loader.kind).toBe(kind);
-    return library;
-  }
-
-  /** Memory that outlives the library under test, to see what its destructors do. */
-  async function makeLog(): Promise<{ address: bigint; text: () => string }> {
-    const log = await load('char text[4096];');
-    const address = log.address('text');
-    return { address, text: () => readString(address) };
-  }
-
-  const LOGGING = `
-    #include <string.h>
-    static char *log_;
-    static void note(const char *what) { if (log_) { strcat(log_, what); strcat(log_, " "); } }
-  `;
+  const load = (source: string, options?: Partial<SourceLibrarySpec>) => loadIn(loader, source, options);
+  const makeLog = () => makeLogIn(loader);
 
   test('scalars of every type go in and come out', async () => {
     const types = {
