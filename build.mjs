@@ -34,6 +34,8 @@ await bundle.write({
   // All that a start needs in one piece, also what chunks import from it.
   codeSplitting: { groups: [{ name: 'start', tags: ['$initial'] }] },
   sourcemap: true,
+  // A quarter of the text, which is read at every start.
+  comments: false,
 });
 
 /** Every line stays where it is, so that the source map holds. */
@@ -54,7 +56,11 @@ function toScript(module) {
     0,
     '})',
   );
-  const script = `(function (require, url, importHere) { 'use strict'; ${lines.join('\n')}`;
+  // Of ASCII alone, since reading text of other letters takes 0.3 ms longer: V8 keeps it in twice the memory.
+  const script = `(function (require, url, importHere) { 'use strict'; ${lines.join('\n')}`.replace(
+    /[^\0-\x7f]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   const left = /^(import|export) .*|\bimport[.(].*/m.exec(script);
   if (left !== null) throw new Error(`the start can't be made a script: ${left[0]}`);
   return { names, script };
@@ -82,7 +88,7 @@ try {
   const half = twice.subarray(0, twice.length / 2);
   if (half.length > 0 && half.equals(twice.subarray(half.length))) cachedData = half;
 } catch {}
-export const script = new Script(readFileSync(filename, 'utf8'), { filename, cachedData });
+export const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData });
 const run = script.runInThisContext();
 const importHere = (name) => import(name);
 const { ${names.map((name, index) => `${name}: _${index}`).join(', ')} } = run(createRequire(import.meta.url), import.meta.url, importHere);
