@@ -3,6 +3,7 @@
 //   node vendor-samples/fetch.mjs            fetch what is missing
 //   node vendor-samples/fetch.mjs --check    only say what is missing
 //   node vendor-samples/fetch.mjs --online   also try again what failed lately
+//   node vendor-samples/fetch.mjs --all      also those whose tests compile for minutes
 //
 // A sample that can't be had is skipped with its reason and the exit code stays 0: the demo and the tests do without.
 // Nothing of these packages is run or built by a package manager, and nothing of them is committed.
@@ -19,7 +20,7 @@ const { samples } = JSON.parse(readFileSync(new URL('manifest.json', import.meta
 const options = new Set(process.argv.slice(2));
 
 /** How long a failure is remembered, in ms: a machine without network must not wait for it on every run. */
-const patience = { npm: 10 * 60_000, debian: 10 * 60_000, url: 24 * 3600_000 };
+const patience = { npm: 10 * 60_000, debian: 10 * 60_000, 'debian-source': 10 * 60_000, git: 24 * 3600_000 };
 
 /** What arrived is not what the manifest promises. Never remembered, so that it is said again on every run. */
 class IntegrityError extends Error {}
@@ -48,12 +49,19 @@ function locate(sample) {
   return targets(sample).every((file) => existsSync(join(folder, file))) ? folder : undefined;
 }
 
-/** Runs a program in a process group of its own, which is ended after `seconds` or when we are interrupted. */
+/** git must ask nobody for a password. */
+const env = { ...process.env, GIT_TERMINAL_PROMPT: '0' };
+
+/** Runs a program in a process group of its own, ended after `seconds` or when we are interrupted. Gives what it prints. */
 function run(program, args, { cwd, seconds = 120 }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(program, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
     const timer = setTimeout(() => endGroup(child.pid), seconds * 1000);
+    let stdout = '';
     let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      if (stdout.length < 4096) stdout += text;
+    });
     if (child.pid) running.add(child.pid);
     child.stderr.setEncoding('utf8').on('data', (text) => {
       if (stderr.length < 4096) stderr += text;
@@ -62,7 +70,7 @@ function run(program, args, { cwd, seconds = 120 }) {
       clearTimeout(timer);
       running.delete(child.pid);
       if (error) reject(error);
-      else resolve();
+      else resolve(stdout);
     };
     child.once('error', (error) =>
       settle(new Error(error.code === 'ENOENT' ? `${program} is not installed` : `${error}`)),
@@ -118,23 +126,30 @@ const bring = {
     await run('dpkg-deb', ['-x', archive, work], { cwd: work });
   },
 
-  async url({ base, sha256 }, files, work) {
-    await Promise.all(
-      files.map(async (file) => {
-        const abort = new AbortController();
-        // 3 s until the server answers: enough where there is a network, bearable where packets vanish.
-        let timer = setTimeout(() => abort.abort(), 3000);
-        const response = await fetch(base + file, { signal: abort.signal }).catch((error) => {
-          throw new Error(`no answer from ${new URL(base).host} (${error.cause?.code ?? error.name})`);
-        });
-        clearTimeout(timer);
-        if (!response.ok) throw new Error(`${base + file}: HTTP ${response.status}`);
-        timer = setTimeout(() => abort.abort(), 120_000);
-        await writeFile(join(work, file), Buffer.from(await response.arrayBuffer()));
-        clearTimeout(timer);
-        await expect(join(work, file), 'sha256', 'hex', sha256[file]);
-      }),
-    );
+  /** What upstream released, as Debian keeps it: beside the binary packages that are built of it. */
+  async 'debian-source'({ package: name, archive, sha256 }, files, work) {
+    const uris = await run('apt-get', ['download', '--print-uris', name], { cwd: work });
+    const folder = /^'(.*)\/[^/]*'/m.exec(uris)?.[1];
+    if (!folder) throw new Error(`apt knows no place of ${name}`);
+    const helper = '/usr/lib/apt/apt-helper';
+    await run(helper, ['-o', 'APT::Sandbox::User=', 'download-file', `${folder}/${archive}`, archive], { cwd: work });
+    await expect(join(work, archive), 'sha256', 'hex', sha256);
+    // It decompresses what tar needs a program for that may not be installed.
+    const unpack = 'archive=$1; shift; "$0" cat-file "$archive" | tar -x --no-same-owner -- "$@"';
+    await run('sh', ['-c', unpack, helper, archive, ...files], { cwd: work });
+  },
+
+  /** The commit's name is a digest of all that is in it, which git verifies; of the files only those that are wanted come. */
+  async git({ repository, commit }, files, work) {
+    const git = (args, seconds) => run('git', args, { cwd: work, seconds });
+    await git(['init', '-q', '.']);
+    await git(['config', 'gc.auto', '0']);
+    await git(['remote', 'add', 'origin', repository]);
+    // Enough where there is a network, bearable where packets vanish.
+    await git(['ls-remote', '-q', 'origin', 'HEAD'], 5);
+    await git(['sparse-checkout', 'set', '--no-cone', ...files.map((file) => `/${file}`)]);
+    await git(['fetch', '-q', '--depth=1', '--filter=blob:none', 'origin', commit]);
+    await git(['checkout', '-q', commit]);
   },
 };
 
@@ -168,8 +183,8 @@ async function sizeOf(path) {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-const from = ({ kind, package: name, version, base }) =>
-  kind === 'url' ? new URL(base).host : `${kind} ${name} ${version}`;
+const from = ({ kind, package: name, version, archive, repository }) =>
+  repository ?? `${kind} ${name} ${version ?? archive}`;
 
 const failureFile = (sample) => join(cache, `.failed-${sample.name}.json`);
 
@@ -227,13 +242,13 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 })) {
   });
 }
 
-const unknown = [...options].find((option) => !['--check', '--online'].includes(option));
+const unknown = [...options].find((option) => !['--check', '--online', '--all'].includes(option));
 if (unknown) {
-  console.error(`samples: unknown option ${unknown}; there are --check and --online`);
+  console.error(`samples: unknown option ${unknown}; there are --check, --online and --all`);
   process.exit(2);
 }
-const missing = samples.filter((sample) => !locate(sample));
-const here = samples.filter((sample) => !missing.includes(sample)).map((sample) => sample.name);
+const missing = samples.filter((sample) => (!sample.isLong || options.has('--all')) && !locate(sample));
+const here = samples.filter((sample) => !missing.includes(sample) && locate(sample)).map((sample) => sample.name);
 if (options.has('--check')) {
   for (const sample of missing) say(`${sample.name} ${sample.version} is missing (${from(sample.source)})`);
   if (missing.length === 0) say('all here');

@@ -15,10 +15,14 @@ export const root: string = here ?? fileURLToPath(new URL('../', import.meta.url
 
 const folder = join(root, 'vendor-samples');
 const cache = join(folder, '.cache');
+/** What of ours is compiled with a sample. */
+const glue = join(folder, 'glue');
 
 interface ManifestEntry {
   readonly name: string;
   readonly version: string;
+  /** Its test compiles for minutes: it is fetched only when that is asked for. */
+  readonly isLong?: boolean;
   readonly source: { readonly installed?: string };
   readonly files: Readonly<Record<string, string>>;
 }
@@ -37,7 +41,7 @@ export function findSample(name: string): Place {
   const candidates = [entry.source.installed, join(cache, name)].filter((path) => path !== undefined);
   const found = candidates.find((path) => Object.values(entry.files).every((file) => existsSync(join(path, file))));
   if (found !== undefined) return { folder: found };
-  let reason = 'not fetched; run `node vendor-samples/fetch.mjs`';
+  let reason = `not fetched; run \`node vendor-samples/fetch.mjs${entry.isLong ? ' --all' : ''}\``;
   try {
     reason = JSON.parse(readFileSync(join(cache, `.failed-${name}.json`), 'utf8')).reason;
   } catch {
@@ -106,6 +110,23 @@ function treeSitter(): Sample {
   }));
 }
 
+function jolt(): Sample {
+  const place = findSample('jolt');
+  if ('reason' in place) return place;
+  const files = readdirSync(join(place.folder, 'Jolt'), { recursive: true, encoding: 'utf8' });
+  return real(
+    'jolt',
+    files.filter((file) => file.endsWith('.cpp')).map((file) => join('Jolt', file)),
+    (at) => ({
+      files: [join(at, 'Jolt/**/*.cpp'), join(glue, 'jolt.cpp')],
+      includePaths: [at],
+      // The profiler keeps what it measures in thread-local variables.
+      defines: { JPH_PROFILE_ENABLED: true },
+      flags: ['-O1', '-std=c++17'],
+    }),
+  );
+}
+
 const makers = {
   stb_perlin: () => stb('stb_perlin'),
   stb_image: () => stb('stb_image'),
@@ -132,7 +153,27 @@ const makers = {
       includePaths: [join(at, 'src')],
       flags: ['-O1'],
     })),
-  flecs: () => real('flecs', ['flecs.c'], (at) => ({ file: join(at, 'flecs.c'), flags: ['-O0'] })),
+  flecs: () =>
+    real('flecs', ['flecs.c'], (at) => ({
+      files: [join(at, 'flecs.c'), join(glue, 'flecs.c')],
+      includePaths: [at],
+      flags: ['-O0'],
+    })),
+  cjson: () => real('cjson', ['cJSON.c'], (at) => ({ file: join(at, 'cJSON.c'), flags: ['-O1'] })),
+  miniz: () =>
+    real('miniz', ['miniz.c', 'miniz_tdef.c', 'miniz_tinfl.c', 'miniz_zip.c'], (at) => ({
+      files: [join(at, 'miniz*.c')],
+      includePaths: [glue],
+      flags: ['-O1'],
+    })),
+  imgui: () =>
+    real('imgui', ['imgui.cpp', 'imgui_draw.cpp', 'imgui_tables.cpp', 'imgui_widgets.cpp'], (at) => ({
+      files: [join(at, '*.cpp'), join(glue, 'imgui.cpp')],
+      includePaths: [at],
+      // It clears objects with memset.
+      flags: ['-O1', '-Wno-nontrivial-memcall', '-Wno-unknown-warning-option'],
+    })),
+  jolt,
   ecs: (): Sample => ({
     spec: { file: join(folder, 'ecs', 'ecs.c'), flags: ['-O2'] },
     lines: countLines(join(folder, 'ecs', 'ecs.c')),

@@ -2,6 +2,7 @@
 
 #include "link.h"
 #include "error.h"
+#include "llvm/ExecutionEngine/JITLink/x86_64.h"
 #include "llvm/ExecutionEngine/Orc/Shared/OrcError.h"
 
 using namespace llvm;
@@ -44,6 +45,30 @@ private:
   LinkJob &Job;
 };
 
+/// Applies the fixups, which is JITLink's next step, and takes their edges away
+/// before ORC makes a graph of what waits for what out of them. It would be
+/// closed transitively, in a time that grows with the square of the sections:
+/// 0.6 s of 0.7 for a C++ library of 3,000. And all of an object becomes ready
+/// at once here, when nothing that it needs is still to be linked.
+Error applyFixups(LinkGraph &G) {
+  for (Block *B : G.blocks()) {
+    if (B->getSection().getMemLifetime() == MemLifetime::NoAlloc)
+      (void)B->getMutableContent(G);
+    // Erasing from the end moves nothing.
+    for (size_t I = B->edges_size(); I-- > 0;) {
+      auto E = B->edges().begin() + I;
+      // JITLink alone knows where the table is that this kind is relative to.
+      if (E->getKind() == x86_64::Delta64FromGOT)
+        continue;
+      if (E->isRelocation())
+        if (Error Err = x86_64::applyFixup(G, *B, *E, nullptr))
+          return Err;
+      B->removeEdge(E);
+    }
+  }
+  return Error::success();
+}
+
 class LinkPlugin : public LinkGraphLinkingLayer::Plugin {
 public:
   void modifyPassConfig(MaterializationResponsibility &, LinkGraph &,
@@ -58,6 +83,7 @@ public:
         findDebugBlocks(G, *Job);
       return Error::success();
     });
+    Config.PreFixupPasses.push_back(applyFixups);
     Config.PostFixupPasses.push_back([Job = CurrentJob](LinkGraph &G) {
       collectResult(G, *Job);
       return Error::success();
