@@ -86,7 +86,8 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
       onKept();
     });
   } else onKept();
-  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => cached };
+  const imports = linked?.imports;
+  return { image, loader: report, diagnostics, dependencies, holds, imports, found, made, cache: () => cached };
 }
 
 /** From the cache where its entry holds, which other libraries that have the file with the same flags share. */

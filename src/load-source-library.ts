@@ -119,6 +119,7 @@ async function fromEntry(
     diagnostics: variant.diagnostics,
     dependencies: variant.read.map(({ path }) => path),
     holds,
+    imports: variant.imports,
     found,
     made,
     cache: () => HIT,

@@ -379,7 +379,7 @@ describe('what is wrong is said', () => {
   test('where linking has no place', async () => {
     const spec = { name: 'no-place', source, libraries: ['z'] };
     await expect(seal(spec, join(folder, 'no-place.fsl'))).rejects.toThrow(
-      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+      'A library that is linked to others, or has `imports` or `resolve`, can not be sealed: they would not be in the file',
     );
     await expect(compileToIR(spec as never)).rejects.toThrow('`libraries` goes with a load, not with compileToIR');
   });
