@@ -197,6 +197,10 @@ export function loadSourceLibrary(spec: SourceLibrarySpec): Promise<SourceLibrar
   return libraries.load(spec);
 }
 
+process.on('worker', (worker) => {
+  worker.once('exit', () => void import('./orphans.ts').then(({ reapSoon }) => reapSoon()));
+});
+
 try {
   rehearse();
 } catch {
