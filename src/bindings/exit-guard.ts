@@ -9,7 +9,7 @@
 import { koffi } from '../koffi.ts';
 
 /** What is about to return may do so, and the libraries' finalisers run then as ever. */
-const GRACE_MS = 1500;
+const GRACE_MS = 1000;
 
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD = 2;
@@ -35,7 +35,7 @@ function onExit(code: number): void {
   try {
     const { isMainThread } = process.getBuiltinModule('node:worker_threads');
     // In a worker it is the worker that ends.
-    if (isMainThread) endAfter(GRACE_MS, code);
+    if (isMainThread) endAfter(GRACE_MS, Number(process.exitCode ?? code));
   } catch {
     // Without the timer Node waits, as it does for the native code of any other addon.
   }
@@ -55,7 +55,12 @@ function endAfter(milliseconds: number, code: number): void {
   const timer = new BigUint64Array(1);
   if (create(CLOCK_MONOTONIC, event, timer) !== 0) return;
   // `struct itimerspec`: no interval, then seconds and nanoseconds.
-  const at = BigInt64Array.of(0n, 0n, BigInt(Math.floor(milliseconds / 1000)), BigInt(milliseconds % 1000) * 1_000_000n);
+  const at = BigInt64Array.of(
+    0n,
+    0n,
+    BigInt(Math.floor(milliseconds / 1000)),
+    BigInt(milliseconds % 1000) * 1_000_000n,
+  );
   start(timer[0], 0, at, null);
 }
 
