@@ -109,7 +109,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     // Loaded when asked for: chokidar would add 10 ms to the start of every program that doesn't watch.
     const { watchFiles } = await import('./reload/watch.ts');
     const { dependencies, before } = this.#generation.build;
-    this.#watcher = await watchFiles(dependencies, before, () => this.#reloadWatched());
+    const { input } = this.#spec;
+    const watchMore = input.kind === 'files' ? (await import('./watch-files-input.ts')).patternsOf(input) : undefined;
+    this.#watcher = await watchFiles(dependencies, before, () => this.#reloadWatched(), watchMore);
   }
 
   /**

@@ -5,15 +5,14 @@
  * JavaScript of the worker runs any more. The kernel would keep it until this process ends.
  */
 
-import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers';
 import { koffi } from './koffi.ts';
 
 const WNOHANG = 1;
 
-/** A driver ends some milliseconds after its worker. What takes longer is reaped when the next worker ends. */
-const DELAY_MS = 500;
+/** A driver ends some milliseconds after its worker, on a busy machine or with much memory later. */
+const LOOKS_MS = [100, 1000, 10_000];
 
 /** What the shell that guards a compiler or linker calls itself. */
 export const GUARD_NAME = 'fromsource-run';
@@ -25,23 +24,30 @@ const NAMES = ['fromsource-clan', GUARD_NAME];
 const ours = new Set<number>();
 
 /** It is this thread's, as long as it lives. */
-export function trackChild(child: ChildProcess): void {
+export function trackChild(child: {
+  readonly pid?: number | undefined;
+  once(event: 'exit', hear: () => void): unknown;
+}) {
   const { pid } = child;
   if (pid === undefined) return;
   ours.add(pid);
   child.once('exit', () => ours.delete(pid));
 }
 
-let isDue = false;
+const due = new Set<number>();
 
 /** To be called when a worker has ended. */
 export function reapSoon(): void {
-  if (isDue) return;
-  isDue = true;
-  setTimeout(() => {
-    isDue = false;
-    reapOrphans();
-  }, DELAY_MS).unref();
+  for (const delay of LOOKS_MS) {
+    // Where workers come and go, a look is for all that have ended since.
+    if (due.has(delay)) continue;
+    due.add(delay);
+    const look = (): void => {
+      due.delete(delay);
+      reapOrphans();
+    };
+    setTimeout(look, delay).unref();
+  }
 }
 
 /**
