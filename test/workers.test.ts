@@ -217,6 +217,17 @@ describe(`a worker that is terminated, ${ROUNDS} times in the middle of`, () => 
 });
 
 describe('a worker', () => {
+  test('that has loaded nothing reads memory of another thread', async () => {
+    const said = await well(`
+      const library = await loadSourceLibrary({ name: 'text', source: 'char text[] = "read me";', cache: false });
+      const worker = await startWorker("const { readString } = await import(workerData.index); ready(); parentPort.once('message', (at) => tell(readString(at)));");
+      const answer = next(worker);
+      worker.postMessage(library.address('text'));
+      say(await answer);
+    `);
+    expect(said).toEqual(['read me']);
+  });
+
   test('may call process.exit in a callback, and its code is that of the worker alone', async () => {
     const said = await well(`
       for (const call of ['call((x) => process.exit(4), 3)', 'call.async((x) => process.exit(4), 3)']) {
