@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { callerArguments } from './compile/command.ts';
 import { databaseAt, type Entry, folderOf, readEntries } from './compile-commands.ts';
 import { SourceLibraryError } from './errors.ts';
+import type { Linking } from './linking.ts';
 import type { ResolvedSpec } from './options.ts';
 import { filesOfSpec, type SpecFile } from './spec-files.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
@@ -13,7 +14,9 @@ import { writeWhole } from './write-whole.ts';
 /** @param path - of the file or of its folder, absolute */
 export async function writeCommands(specs: readonly ResolvedSpec[], path: string): Promise<string> {
   const entries: (Entry & { readonly file: string })[] = [];
-  for (const spec of specs) {
+  for (const given of specs) {
+    const { linking } = given;
+    const spec = linking?.pkgConfig.length ? await spelledOut(given, linking) : given;
     const { path: compiler } = await discoverToolchain({ library: spec.name, compiler: spec.compiler });
     for (const file of filesOfSpec(spec).files) entries.push(entryOf(compiler, file));
   }
@@ -28,6 +31,11 @@ export async function writeCommands(specs: readonly ResolvedSpec[], path: string
     throw new SourceLibraryError('ERR_COMPILE_COMMANDS', library, message, { cause });
   });
   return database;
+}
+
+async function spelledOut(spec: ResolvedSpec, linking: Linking): Promise<ResolvedSpec> {
+  const { withPackages } = await import('./with-packages.ts');
+  return withPackages(spec, linking);
 }
 
 /** How it is compiled here, without how diagnostics are printed and what is written where. */

@@ -70,7 +70,8 @@ async function fresh({ spec, toolchain, request, cache, parts, entry, found }: M
       onKept?.();
     });
   } else onKept?.();
-  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => cached };
+  const imports = linked?.imports;
+  return { image, loader: report, diagnostics, dependencies, holds, imports, found, made, cache: () => cached };
 }
 
 const withRead = (files: readonly string[], { read }: Linked): string[] => [...files, ...read.map(({ path }) => path)];

@@ -65,7 +65,7 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
   const diagnostics = objects.flatMap((each) => each.diagnostics);
   const libraries = (linked?.read ?? []).map(({ path }) => path);
   const dependencies = [...new Set([...objects.flatMap((each) => each.dependencies), ...libraries])];
-  let cached = reportOf(plan, objects);
+  let cached = reportOf(plan, objects, linked !== null);
   const entries = objects.flatMap(({ kept }) => (kept === null ? [] : [kept]));
   if (cache.store?.isWritable && entry !== null && entries.length === objects.length) {
     const { store } = cache;
@@ -86,7 +86,8 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
       onKept();
     });
   } else onKept();
-  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => cached };
+  const imports = linked?.imports;
+  return { image, loader: report, diagnostics, dependencies, holds, imports, found, made, cache: () => cached };
 }
 
 /** From the cache where its entry holds, which other libraries that have the file with the same flags share. */
@@ -145,14 +146,16 @@ function languageOf({ files }: FilesPlan): Language {
 /** How many files are named that were compiled for one and the same reason. */
 const NAMED = 3;
 
-/** A hit when nothing was compiled; else why each file was. */
-function reportOf({ cache }: FilesPlan, objects: readonly FileObject[]): CacheReport {
+/** A hit when nothing was compiled, or linked to other libraries; else why. */
+function reportOf({ cache, entry }: FilesPlan, objects: readonly FileObject[], isLinked: boolean): CacheReport {
   if (cache.store === null) return cache.off;
   const byReason = new Map<string, string[]>();
   for (const { path, reason } of objects) {
     if (reason !== null) byReason.set(reason, [...(byReason.get(reason) ?? []), path]);
   }
-  if (byReason.size === 0) return HIT;
+  if (byReason.size === 0) {
+    return isLinked && entry !== null && 'reason' in entry ? { status: 'miss', reason: entry.reason } : HIT;
+  }
   const lines = [...byReason].map(([reason, paths]) => {
     // It names the file itself.
     if (paths.length === 1 && reason.startsWith(`${paths[0]} `)) return reason;

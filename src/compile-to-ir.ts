@@ -20,7 +20,7 @@ export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'crashRepor
 export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
-const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
 const LIVING = ['loader', 'watch', 'crashReport', 'perf'] as const;
 const REFUSED = [...LIVING, ...LINKING, 'files', 'object', 'archive', 'sharedLibrary'] as const;
 

@@ -8,6 +8,7 @@ import type { Diagnostic } from './errors.ts';
 import type { Hold } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
+import type { ImportRecord } from './open-imports.ts';
 import type { Snapshot } from './reload/snapshot.ts';
 
 /** Milliseconds that each stage of a load took. */
@@ -44,10 +45,12 @@ export interface Build {
   readonly dependencies: readonly string[];
   /** The libraries that the image uses, until it is disposed. */
   readonly holds?: readonly Hold[];
+  /** What it takes from other libraries. */
+  readonly imports?: readonly ImportRecord[] | undefined;
 }
 
 /** What an input comes to, and when it was there. */
-export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds'> & {
+export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds' | 'imports'> & {
   /** Of the files that the input has turned out to be, where that was not known before. */
   readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */

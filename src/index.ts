@@ -41,6 +41,7 @@ export type { SymbolInfo } from './loader/loader.ts';
 export type { LoaderReport } from './loader/select.ts';
 export type { CacheOptions, LoaderChoice, SourceLibraryOptions, SourceLibrarySpec } from './options.ts';
 export type { RegistryEntry } from './registry.ts';
+export type { ResolvedSymbol } from './resolved-symbols.ts';
 export type { SealedLibraryOptions, SealReport } from './sealed.ts';
 export { loadSealedLibrary, seal } from './sealed.ts';
 export type { SealedCpu, SealedTarget } from './sealed-file.ts';

@@ -100,7 +100,7 @@ const COMPILING = [
   'cache',
 ] as const;
 
-const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports'] as const;
+const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
 
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {

@@ -136,9 +136,10 @@ async function publishJoined(joined: Joined): Promise<Published> {
     for (const { folder, names } of entry.absent) for (const name of names) absent.add(pathIn(folder, name));
   }
   for (const path of linked?.absent ?? []) absent.add(path);
+  const folders = [...listed.values(), ...(linked?.listed ?? [])];
   const { object, language } = link;
   const files = [...read.values(), ...(linked?.read ?? [])];
-  const inputs = { read: files, tools: [...tools.values()], absent: [...absent], listed: [...listed.values()] };
+  const inputs = { read: files, tools: [...tools.values()], absent: [...absent], listed: folders };
   const made = { object, diagnostics, language, ...inputs };
   return publish(store, key, parts, label, linked === null ? made : { ...made, imports: linked.imports });
 }
@@ -160,7 +161,7 @@ async function keepObject(compile: Made): Promise<Published> {
   const tools = found instanceof Promise ? await found : found;
   if (tools === null) return { refused: COMPILER_UNSURE };
   const { object, language } = link;
-  const { listed } = record;
+  const listed = [...record.listed, ...(linked?.listed ?? [])];
   const read = linked === null ? record.read : [...record.read, ...linked.read];
   const absent = linked === null ? record.absent : [...record.absent, ...linked.absent];
   const made = { object, diagnostics: result.diagnostics, language, read, absent, listed, tools };

@@ -22,6 +22,7 @@ import type { LoaderReport } from './loader/select.ts';
 import { nearNames } from './near-names.ts';
 import { type ResolvedSpec, withChanges } from './options.ts';
 import type { Watcher } from './reload/watch.ts';
+import { type ResolvedSymbol, resolvedSymbols } from './resolved-symbols.ts';
 
 /** What {@link SourceLibrary.reload} may change; what is left out stays as it is. Files are read again. */
 export interface ReloadChanges {
@@ -108,7 +109,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     // Loaded when asked for: chokidar would add 10 ms to the start of every program that doesn't watch.
     const { watchFiles } = await import('./reload/watch.ts');
     const { dependencies, before } = this.#generation.build;
-    this.#watcher = await watchFiles(dependencies, before, () => this.#reloadWatched());
+    const { input } = this.#spec;
+    const watchMore = input.kind === 'files' ? (await import('./watch-files-input.ts')).patternsOf(input) : undefined;
+    this.#watcher = await watchFiles(dependencies, before, () => this.#reloadWatched(), watchMore);
   }
 
   /**
@@ -202,6 +205,11 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    */
   get cache(): CacheReport {
     return this.#generation.build.cache();
+  }
+
+  /** What the option `resolve` found for the current generation, by name; empty where it had nothing to look for. */
+  get resolved(): readonly ResolvedSymbol[] {
+    return resolvedSymbols(this.#generation.build.imports);
   }
 
   /** Milliseconds per stage of the current generation's load. */

@@ -35,7 +35,7 @@ export async function linkEntry(begun: Begun, entry: Hit): Promise<Live | null> 
   const wantsImage = kept === null && unlinkable === undefined && spec.loader !== 'orc';
   if (wantsImage && cache.store !== null) keepImage(cache.store, entry.key, id, link);
   const dependencies = read.map(({ path }) => path);
-  return { image, loader: report, diagnostics, dependencies, holds, found, made, cache: () => HIT };
+  return { image, loader: report, diagnostics, dependencies, holds, imports, found, made, cache: () => HIT };
 }
 
 /** To what it was linked to before. */

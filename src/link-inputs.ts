@@ -27,7 +27,8 @@ export async function linkObjects(spec: ResolvedSpec, input: ObjectsInput): Prom
   const link = { library, object, language, compilerPath, signal };
   const { image, linked, holds } = await linkTo(spec.linking, loader, link);
   const dependencies = [...files, ...(linked?.read ?? []).map(({ path }) => path)];
-  return { image, loader: report, diagnostics: [], dependencies, holds, found, made, cache };
+  const imports = linked?.imports;
+  return { image, loader: report, diagnostics: [], dependencies, holds, imports, found, made, cache };
 }
 
 export async function openShared(spec: ResolvedSpec, file: string): Promise<Live> {

@@ -10,7 +10,7 @@ import { sha256 } from './sha256.ts';
  *
  * @throws DisposedError
  */
-export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports }: Linking): KeyParts {
+export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports, resolve }: Linking): KeyParts {
   const words = libraries.map((reference) => {
     if (reference.kind === 'name') return `-l${reference.name}`;
     if (reference.kind === 'path') return reference.path;
@@ -23,5 +23,8 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports 
   });
   // What does not keep to the policy is not kept.
   const policy = imports === null ? [] : [`imports:${JSON.stringify(imports)}`];
-  return { ...parts, command: [...parts.command, ...libraryPaths.map((path) => `-L${path}`), ...words, ...policy] };
+  // What is found then is the manifest's, as what is in the files.
+  const search = resolve ? [`resolve:${JSON.stringify(process.env.LD_LIBRARY_PATH)}`] : [];
+  const paths = libraryPaths.map((path) => `-L${path}`);
+  return { ...parts, command: [...parts.command, ...paths, ...words, ...policy, ...search] };
 }

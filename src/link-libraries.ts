@@ -27,6 +27,8 @@ export interface Linked {
   /** Every file that was read. */
   readonly read: readonly { readonly path: string; readonly digest: string }[];
   readonly absent: readonly string[];
+  /** Every folder whose entries were made use of. */
+  readonly listed?: readonly { readonly path: string; readonly digest: string }[];
   /** All that the libraries define. */
   readonly known: readonly string[];
 }

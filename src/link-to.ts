@@ -1,14 +1,35 @@
 /** Links an object, to other libraries too where there are some. */
 
-import type { Linking } from './linking.ts';
-import type { LinkRequest, Loader } from './loader/loader.ts';
+import type { Linked } from './link-libraries.ts';
+import type { Hold, Linking } from './linking.ts';
+import type { LinkRequest, LoadedImage, Loader } from './loader/loader.ts';
 import { assertPlainStack } from './objects/plain-stack.ts';
 import { languageOf } from './objects/read-objects.ts';
 
-/** The image, what was linked in the end, and what that was found out from; `linked` is null without other libraries. */
-export async function linkTo(linking: Linking | null, loader: Loader, link: LinkRequest) {
+/** An image, what was linked in the end, and what that was found out from. */
+export interface LinkedTo {
+  readonly image: LoadedImage;
+  readonly link: LinkRequest;
+  /** Null without other libraries. */
+  readonly linked: Linked | null;
+  readonly holds: readonly Hold[];
+}
+
+/** @throws as the loader, and as {@link linkLibraries}. */
+export async function linkTo(linking: Linking | null, loader: Loader, link: LinkRequest): Promise<LinkedTo> {
   assertPlainStack(link);
   if (linking === null) return { image: await loader.link(link), link, linked: null, holds: [] };
+  if (!linking.resolve) return linkToNamed(linking, loader, link);
+  const { linkResolving } = await import('./resolve.ts');
+  return linkResolving(linking, link, (more) => linkToNamed(more, loader, link));
+}
+
+/** To what is named. */
+async function linkToNamed(
+  linking: Linking,
+  loader: Loader,
+  link: LinkRequest,
+): Promise<LinkedTo & { linked: Linked }> {
   const { library, object } = link;
   const { linkLibraries } = await import('./link-libraries.ts');
   const linked = await linkLibraries(link, linking, object);

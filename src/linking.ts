@@ -50,6 +50,13 @@ export interface LinkingOptions<Library = Linkable> {
    * find any function without a name.
    */
   readonly imports?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
+  /**
+   * `'auto'`: a name that nothing defines is looked for in the shared libraries of `libraryPaths`, of `$LD_LIBRARY_PATH`,
+   * and of the system (`/etc/ld.so.cache`), and the fewest libraries that define all such names are opened, as if
+   * `libraries` had them; `library.resolved` says which. Where that leaves a choice it is a LinkError that lists them.
+   * Default `'off'`.
+   */
+  readonly resolve?: 'auto' | 'off';
 }
 
 /** One of the option `libraries`, or what a flag needs. */
@@ -65,6 +72,8 @@ export interface Linking {
   readonly libraryPaths: readonly string[];
   readonly pkgConfig: readonly string[];
   readonly imports: ImportPolicy | null;
+  /** Whether names that none of them defines are looked for in the libraries of the system. */
+  readonly resolve: boolean;
 }
 
 /**
@@ -73,13 +82,15 @@ export interface Linking {
  * @throws TypeError
  */
 export function resolveLinking(spec: Readonly<Record<string, unknown>>): Linking | null {
-  const { libraries, libraryPaths, pkgConfig, imports } = spec;
-  if ([libraries, libraryPaths, pkgConfig, imports].every((value) => value === undefined)) return null;
+  const { libraries, libraryPaths, pkgConfig, imports, resolve: resolving } = spec;
+  if ([libraries, libraryPaths, pkgConfig, imports, resolving].every((value) => value === undefined)) return null;
+  if (![undefined, 'auto', 'off'].includes(resolving as string)) refuse('resolve', "'auto' or 'off'", resolving);
   return {
     libraries: checkLibraries(libraries),
     libraryPaths: checkStrings('libraryPaths', libraryPaths, checkNonEmpty).map((path) => resolve(path)),
     pkgConfig: checkStrings('pkgConfig', pkgConfig, checkPackage),
     imports: imports === undefined ? null : checkImports(imports),
+    resolve: resolving === 'auto',
   };
 }
 
@@ -152,5 +163,5 @@ export function plainLinking(linking: Linking | null): Readonly<Record<string, u
     if (reference.kind === 'name') return reference.name;
     return reference.kind === 'path' ? reference.path : showReference(reference);
   });
-  return { ...linking, libraries };
+  return { ...linking, libraries, resolve: linking.resolve ? 'auto' : 'off' };
 }

@@ -125,6 +125,7 @@ async function fromEntry(
     diagnostics: variant.diagnostics,
     dependencies: variant.read.map(({ path }) => path),
     holds,
+    imports: variant.imports,
     found,
     made,
     cache: () => HIT,
@@ -201,6 +202,10 @@ export const libraries: LibraryRegistry = new LibraryRegistry();
 export function loadSourceLibrary(spec: SourceLibrarySpec): Promise<SourceLibrary> {
   return libraries.load(spec);
 }
+
+process.on('worker', (worker) => {
+  worker.once('exit', () => void import('./orphans.ts').then(({ reapSoon }) => reapSoon()));
+});
 
 try {
   rehearse();

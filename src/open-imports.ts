@@ -9,8 +9,10 @@ import { isRuntime, openRuntime } from './loader/open-runtime.ts';
 
 /** What is taken from one library. Plain data, to be kept beside an object. */
 export interface ImportRecord {
-  /** Its place in the option `libraries`. */
+  /** Its place in the option `libraries`; beyond its end for one that `resolve` found. */
   readonly from: number;
+  /** What that one calls itself, such as `libz.so.1`. */
+  readonly soname?: string;
   /** Of the shared object; null for a library that is loaded. */
   readonly path: string | null;
   readonly names: readonly string[];

@@ -5,6 +5,7 @@ import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { CompileLimits } from './compile/compiler.ts';
 import type { CompileLimit } from './errors.ts';
+import { GUARD_NAME, trackChild } from './orphans.ts';
 
 /** What to run, what to feed it, and its bounds. */
 export interface ProcessRequest {
@@ -60,9 +61,10 @@ export const FIRST_DESCRIPTOR = 4;
  * gcc's cc1 and as too, of which `setpriv --pdeathsig` knows nothing, as the kernel forgets that at a fork. It takes
  * 0.4 ms; starting setpriv took 0.7. The shell stays, because a guard without a parent would be a zombie for ever where
  * process 1 reaps none. Its own words, such as "Segmentation fault", go nowhere; the signal that ended the compiler ends
- * it too, save those that would only stop it.
+ * it too, save those that would only stop it. It has a name of its own, so that its zombie is known.
  */
 const GUARDING_SHELL = `
+{ printf %s ${GUARD_NAME} >/proc/$$/comm; } 2>/dev/null
 { ulimit -c 0; ulimit -v "$1"; ulimit -t "$2"; ulimit -f "$3"; } 2>/dev/null; shift 3
 exec 9>&2 2>&-
 { read -r _; kill -KILL 0; } <&${LIFELINE} >&- 9>&- &
@@ -96,6 +98,7 @@ export function runProcess(request: ProcessRequest): Promise<ProcessOutcome> {
       // A process group of its own, so that gcc's cc1 and as end with it.
       detached: true,
     });
+    trackChild(child);
     if (request.priority && child.pid !== undefined) {
       try {
         setPriority(child.pid, request.priority);

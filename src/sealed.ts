@@ -60,7 +60,7 @@ export async function seal(spec: SourceLibrarySpec, path: string): Promise<SealR
   }
   if (resolved.linking !== null) {
     throw new TypeError(
-      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+      'A library that is linked to others, or has `imports` or `resolve`, can not be sealed: they would not be in the file',
     );
   }
   resolved.signal?.throwIfAborted();

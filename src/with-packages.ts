@@ -10,7 +10,7 @@ import { askPkgConfig } from './toolchain/pkg-config.ts';
  * @throws ToolchainError when there is no pkg-config, LinkError when it does not know a package.
  */
 export async function withPackages(spec: ResolvedSpec, linking: Linking): Promise<ResolvedSpec> {
-  const needs = await askPkgConfig(spec.name, linking.pkgConfig);
+  const needs = await askPkgConfig(spec.name, linking.pkgConfig, spec.folder);
   const named = needs.libraries.map(
     (each): LibraryReference => (each.includes('/') ? { kind: 'path', path: each } : { kind: 'name', name: each }),
   );

@@ -16,7 +16,8 @@ import { resolveSpec, type SourceLibrarySpec } from './options.ts';
  * where clangd looks for it, as it does in every folder above a source.
  * @returns the absolute path of the file.
  * @throws TypeError for a wrong option, and for a spec without files: a text has none that an editor could open.
- * @throws ToolchainError when there is no compiler; SourceLibraryError with code `ERR_COMPILE_COMMANDS` when the file
+ * @throws ToolchainError when there is no compiler, or no pkg-config where `pkgConfig` asks for one; LinkError when that does
+ * not know a package; SourceLibraryError with code `ERR_COMPILE_COMMANDS` when the file
  * can't be written, or what is there is no compile_commands.json.
  *
  * @example

@@ -52,6 +52,7 @@ describe('imports point one way', () => {
       'import-policy',
       'koffi',
       'linking',
+      'orphans',
       'package-root',
       'private-folder',
       'process-identity',

@@ -4,6 +4,7 @@ import { koffi } from '../koffi.ts';
 import { Turns } from '../turns.ts';
 import { describeMismatch, unusualTest, usualArgument } from './arguments.ts';
 import { type Callback, guardCallback } from './callback.ts';
+import { callBegins, callEnds } from './exit-guard.ts';
 import type { CType, Prototype, ScalarName, Signature } from './prototype.ts';
 
 type KoffiType = ReturnType<typeof koffi.pointer>;
@@ -143,11 +144,14 @@ export class FunctionSlot {
         });
       });
       target.async?.(...guarded, (error: Error | null, result: unknown) => {
+        callEnds();
         if (thrown !== undefined) reject(thrown.error);
         else if (error !== null) reject(error);
         // `args` is named so that this closure holds the memory that the call uses until it has returned.
         else resolve(args && result);
       });
+      // Not when the arguments were refused.
+      callBegins();
     });
   }
 

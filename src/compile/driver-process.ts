@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { trackChild } from '../orphans.ts';
 import { compilerEnvironment } from './environment.ts';
 import {
   type Answer,
@@ -77,6 +78,7 @@ export class DriverProcess {
     this.#onEnd = onEnd;
     // A process group of its own: Ctrl-C is for the program, which may live on after it.
     this.#child = spawn(path, [], { cwd: '/', env: compilerEnvironment(), stdio: 'pipe', detached: true });
+    trackChild(this.#child);
     this.ready = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(this.#failure('it did not answer within 5 s')), HELLO_TIMEOUT);
       timer.unref();

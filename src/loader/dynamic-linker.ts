@@ -23,6 +23,12 @@ export const addressIn: (handle: bigint, name: string) => bigint | null = progra
 /** Locks the mutex at an address, for which zeroes will do. 0, or an errno when it was locked, by whatever thread. */
 export const tryLock: (mutex: bigint) => number = program.func('pthread_mutex_trylock', 'int', ['void *']);
 
+/**
+ * Opens for good what `koffi.load` is to open, which is then done in no time: a worker that is terminated while it is in
+ * there ends the process, because koffi can't make the handle any more and has no way to say so. It says what is wrong.
+ */
+export const openBefore = (file: string): void => void dlopen(file, RTLD_NOW);
+
 function once<Result>(make: () => Result): () => Result {
   let made: { readonly result: Result } | undefined;
   return () => {

@@ -6,6 +6,7 @@ import { LinkError } from '../errors.ts';
 import { koffi } from '../koffi.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
 import { SETUP_COMMAND } from '../setup-command.ts';
+import { openBefore } from './dynamic-linker.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
@@ -63,6 +64,7 @@ function declare(path: string): ShimLibrary {
   let library: ReturnType<typeof koffi.load>;
   let found: number;
   try {
+    openBefore(path);
     library = koffi.load(path);
     found = library.func('fs_abi_version', 'uint32_t', [])();
   } catch (error) {

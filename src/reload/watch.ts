@@ -27,11 +27,14 @@ const SETTLE_MS = 30;
 /**
  * Calls `onChange` once for each burst of changes since the snapshot `before`. Resolves when every later change will be
  * seen. Does not keep the process alive.
+ *
+ * @param watchMore - calls back for changes that are none of a file, too; gives what ends that
  */
 export async function watchFiles(
   files: readonly string[],
   before: Snapshot,
   onChange: () => Promise<void>,
+  watchMore?: (onChange: () => void) => () => void,
 ): Promise<Watcher> {
   const watcher = watch([...files], { persistent: false, ignoreInitial: true, atomic: true });
   const watched = new Set(files);
@@ -50,6 +53,7 @@ export async function watchFiles(
     if (isMissed && !isClosed) settle();
   };
   watcher.on('all', settle);
+  const unwatchMore = watchMore?.(settle);
   // A file that can't be watched ends the watching of that file, not the program.
   watcher.on('error', (error) => process.emitWarning(error instanceof Error ? error : String(error)));
   // Not `once`, which rejects when there is an error before.
@@ -75,6 +79,7 @@ export async function watchFiles(
     },
     async close() {
       isClosed = true;
+      unwatchMore?.();
       clearTimeout(timer);
       await watcher.close();
     },

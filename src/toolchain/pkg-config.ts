@@ -19,17 +19,19 @@ const PASSED_ON = /^(?:PATH|HOME|PKG_CONFIG(?:_\w+)?)$/;
 const known = new Map<string, Promise<PackageNeeds>>();
 
 /**
- * Asks `$PKG_CONFIG`, else `pkg-config`, once per process for the same packages and environment; failures are tried again.
+ * Asks `$PKG_CONFIG`, else `pkg-config`, once per process for the same packages, environment and folder; failures are tried
+ * again.
  *
+ * @param folder - where it runs: a `PKG_CONFIG_PATH` may be relative
  * @throws ToolchainError when it is not there, LinkError with its words when it does not know a package.
  */
-export function askPkgConfig(library: string, packages: readonly string[]): Promise<PackageNeeds> {
+export function askPkgConfig(library: string, packages: readonly string[], folder: string): Promise<PackageNeeds> {
   const entries = Object.entries(process.env).filter(([name]) => PASSED_ON.test(name));
   const env = Object.fromEntries(entries) as Record<string, string>;
-  const key = JSON.stringify([packages, entries]);
+  const key = JSON.stringify([packages, entries, folder]);
   let asking = known.get(key);
   if (asking === undefined) {
-    asking = ask(library, packages, env);
+    asking = ask(library, packages, folder, env);
     known.set(key, asking);
     asking.catch(() => known.delete(key));
   }
@@ -39,11 +41,12 @@ export function askPkgConfig(library: string, packages: readonly string[]): Prom
 async function ask(
   library: string,
   packages: readonly string[],
+  folder: string,
   env: Readonly<Record<string, string>>,
 ): Promise<PackageNeeds> {
   const program = env.PKG_CONFIG || 'pkg-config';
   const [compiling, linking] = await Promise.all(
-    ['--cflags', '--libs'].map((what) => run(library, [program, what, '--', ...packages], env)),
+    ['--cflags', '--libs'].map((what) => run(library, [program, what, '--', ...packages], folder, env)),
   );
   return readNeeds(splitWords(compiling ?? ''), splitWords(linking ?? ''));
 }
@@ -51,9 +54,10 @@ async function ask(
 async function run(
   library: string,
   command: readonly string[],
+  cwd: string,
   env: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const request = { command, cwd: process.cwd(), env: { ...env, LC_ALL: 'C' }, input: null, descriptors: [] };
+  const request = { command, cwd, env: { ...env, LC_ALL: 'C' }, input: null, descriptors: [] };
   const { exitCode, stdout, stderr } = await runProcess({ ...request, limits: LIMITS, signal: undefined });
   if (exitCode === 0) return stdout.toString('utf8');
   const [program = ''] = command;

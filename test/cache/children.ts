@@ -73,6 +73,11 @@ export class Children {
   readonly folder: string = realpathSync(mkdtempSync(join(tmpdir(), 'fromsource-test-')));
   #serial = 0;
 
+  /** What a program imports, for one that begins otherwise. */
+  get index(): string {
+    return this.#built.index;
+  }
+
   /** A path for a cache that is not there yet. */
   freshPath(name = 'cache'): string {
     const parent = join(this.folder, String(this.#serial++));

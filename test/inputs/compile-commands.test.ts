@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { compileToIR, type SourceLibrarySpec, writeCompileCommands } from '../../src/index.ts';
 import { holdLoads } from './load.ts';
 
@@ -141,6 +141,18 @@ describe('writeCompileCommands', () => {
     ]);
     const library = await load({ files: ['out/*.c', 'out/*.cpp'], compileCommands: path });
     expect(library.func('int a(void)')()).toBe(3);
+  });
+
+  test('writes the flags of packages, too', async () => {
+    write({
+      'package/a.c': 'int a;',
+      'package/pc/flagged.pc': 'Name: flagged\nDescription: f\nVersion: 1\nCflags: -I/of/the/package -DOF_PACKAGE=3\n',
+    });
+    vi.stubEnv('PKG_CONFIG_PATH', resolve('package/pc'));
+    const spec: SourceLibrarySpec = { name: 'package', file: 'package/a.c', pkgConfig: ['flagged'], flags: ['-O1'] };
+    const [entry] = JSON.parse(readFileSync(await writeCompileCommands(spec, 'package'), 'utf8'));
+    vi.unstubAllEnvs();
+    expect(entry.arguments).toEqual(expect.arrayContaining(['-O1', '-I/of/the/package', '-DOF_PACKAGE=3']));
   });
 
   test('keeps the entries of other files, and replaces its own', async () => {

@@ -151,6 +151,27 @@ describe.each(LOADERS)('files on the %s loader', (loader) => {
     expect(a()).toBe(2);
   });
 
+  test('that come and go are seen, in folders that come too, and others are not', async () => {
+    write({ 'come/src/a.c': 'int a(void) { return 1; }' });
+    const library = await load({ files: ['come/**/*.c'], watch: true });
+    const reloaded = async (change: () => void): Promise<string[]> => {
+      const before = library.generation;
+      change();
+      for (let tries = 0; tries < 100 && library.generation === before; tries += 1) await delay(50);
+      return [...library.symbols.keys()].sort();
+    };
+    expect(await reloaded(() => write({ 'come/src/b.c': 'int b(void) { return 2; }' }))).toEqual(['a', 'b']);
+    // The folder is there before its file: it is looked for in either order.
+    expect(await reloaded(() => write({ 'come/new/deep/c.c': 'int c;' }))).toEqual(['a', 'b', 'c']);
+    expect(await reloaded(() => rmSync('come/src/b.c'))).toEqual(['a', 'c']);
+    // One that goes may be seen twice.
+    await delay(500);
+    const { generation } = library;
+    write({ 'come/src/notes.txt': 'no source' });
+    await delay(300);
+    expect(library.generation).toBe(generation);
+  });
+
   test('are one library of a name, and others are another', async () => {
     write({ 'same/a.c': 'int a;', 'same/b.c': 'int b;' });
     const library = await load({ name: 'same', files: ['same/a.c'] });

@@ -42,11 +42,12 @@ describe.each(['orc', 'auto', 'shared-object'] as const)('loader %s: files', (lo
       ['hit', 12],
       ['hit', 12],
       // Linked anew, and nothing is compiled for it.
-      ['hit', 13],
+      ['miss', 13],
     ] as const) {
       if (value === 13) makeArchive(value);
       const library = await load(archive);
       expect(library.cache.status).toBe(status);
+      if (value === 13) expect(library.cache.reason).toBe(`${archive} changed`);
       expect(library.func('int sum(void)')()).toBe(30 + value);
       await expect(base.dispose()).rejects.toThrow(`sum-${loader}`);
       await allKept();

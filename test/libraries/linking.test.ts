@@ -262,6 +262,26 @@ describe.each(['orc', 'shared-object'] as const)('packages, by %s', (loader) => 
     expect(library.func('int f(void)')()).toBe(42);
   });
 
+  test('are looked for from the working folder of the load, where the path is relative', async () => {
+    const before = process.cwd();
+    const answers = [];
+    try {
+      for (const value of [1, 2]) {
+        const own = mkdtempSync(join(folder, 'relative-'));
+        writeFileSync(join(own, 'here.pc'), `Name: here\nDescription: h\nVersion: 1\nCflags: -DVALUE=${value}\n`);
+        vi.stubEnv('PKG_CONFIG_PATH', '.');
+        process.chdir(own);
+        const loading = load({ source: 'int f(void) { return VALUE; }', pkgConfig: ['here'] });
+        process.chdir(before);
+        live.push(await loading);
+        answers.push(live.at(-1)?.func('int f(void)')());
+      }
+    } finally {
+      process.chdir(before);
+    }
+    expect(answers).toEqual([1, 2]);
+  });
+
   test('that pkg-config does not know, or without it, are errors', async () => {
     const spec = { source: 'int f(void) { return 1; }', pkgConfig: ['nowhere-to-be-found'] };
     const unknown = await failure(load(spec));
@@ -379,7 +399,7 @@ describe('what is wrong is said', () => {
   test('where linking has no place', async () => {
     const spec = { name: 'no-place', source, libraries: ['z'] };
     await expect(seal(spec, join(folder, 'no-place.fsl'))).rejects.toThrow(
-      'A library that is linked to others, or has `imports`, can not be sealed: they would not be in the file',
+      'A library that is linked to others, or has `imports` or `resolve`, can not be sealed: they would not be in the file',
     );
     await expect(compileToIR(spec as never)).rejects.toThrow('`libraries` goes with a load, not with compileToIR');
   });
