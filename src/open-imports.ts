@@ -2,7 +2,7 @@
 
 import { LinkError } from './errors.ts';
 import { HOLD, type Hold, type Linking } from './linking.ts';
-import { addressIn, closeObject, openObject } from './loader/dynamic-linker.ts';
+import { addressIn, bringsExceptions, closeObject, openObject } from './loader/dynamic-linker.ts';
 import type { LinkRequest, LoadedImage, Loader } from './loader/loader.ts';
 import { missingSymbolsError } from './loader/missing-symbols.ts';
 
@@ -21,6 +21,8 @@ export interface OpenImports {
   readonly holds: readonly Hold[];
   /** The shared objects among them. */
   readonly files: readonly string[];
+  /** Whether exceptions may come out of them. */
+  readonly mayThrow: boolean;
   /** Once, when the library is gone. */
   release(): void;
 }
@@ -59,7 +61,8 @@ export function openImports(library: string, linking: Linking | null, records: r
       }
       if (missing.length > 0) throw missingSymbolsError(library, missing, []);
     }
-    return { addresses, holds, files: records.flatMap(({ path }) => path ?? []), release };
+    const mayThrow = handles.some(bringsExceptions) || holds.some((hold) => hold.mayThrow);
+    return { addresses, holds, files: records.flatMap(({ path }) => path ?? []), mayThrow, release };
   } catch (error) {
     release();
     throw error;
@@ -70,6 +73,7 @@ export function openImports(library: string, linking: Linking | null, records: r
 export function withImports(image: LoadedImage, imports: OpenImports): LoadedImage {
   return {
     find: (name) => image.find(name),
+    mayThrow: () => imports.mayThrow || image.mayThrow(),
     get symbols() {
       return image.symbols;
     },

@@ -103,6 +103,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
 
   ++Objects;
   LinkedObject &Linked = Job.Result;
+  MayThrow |= Linked.MayThrow;
   merge(NewInitialisers, Linked.Initialisers);
   merge(NewFinalisers, Linked.Finalisers);
   append(NewIfuncs, Linked.Ifuncs);

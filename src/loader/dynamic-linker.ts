@@ -20,6 +20,11 @@ export const addressIn: (handle: bigint, name: string) => bigint | null = progra
   'const char *',
 ]);
 
+/** Whether an open object, or what it needs, brings a C++ runtime or an unwinder, without which nothing is thrown. */
+export function bringsExceptions(handle: bigint): boolean {
+  return (addressIn(handle, '__cxa_throw') ?? addressIn(handle, '_Unwind_RaiseException')) !== null;
+}
+
 /** Locks the mutex at an address, for which zeroes will do. 0, or an errno when it was locked, by whatever thread. */
 export const tryLock: (mutex: bigint) => number = program.func('pthread_mutex_trylock', 'int', ['void *']);
 
@@ -86,6 +91,7 @@ export function openSharedObject(
     return {
       symbols,
       find: (name) => symbols.get(name),
+      mayThrow: () => isOpen && bringsExceptions(handle),
       async readCode() {
         if (readCode !== undefined) return readCode(base);
         const { NO_CODE, readMappedCode } = await import('./image-code.ts');

@@ -2,7 +2,15 @@
 
 import { readExports } from '../elf.ts';
 import { koffi } from '../koffi.ts';
-import { addressesOf, addressIn, closeObject, fillImports, openObject, tryLock } from './dynamic-linker.ts';
+import {
+  addressesOf,
+  addressIn,
+  bringsExceptions,
+  closeObject,
+  fillImports,
+  openObject,
+  tryLock,
+} from './dynamic-linker.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { runInitialisers } from './initialisers.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
@@ -73,6 +81,8 @@ function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: ta
       if (offset < code.from || offset >= code.to) return this.symbols.get(name);
       return { address, kind: 'function', size: 0 };
     },
+
+    mayThrow: () => isOpen && bringsExceptions(handle),
 
     async readCode() {
       const { NO_CODE, readMappedCode } = await import('./image-code.ts');
