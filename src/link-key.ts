@@ -11,7 +11,7 @@ import { sha256 } from './sha256.ts';
  * @throws DisposedError
  */
 export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports }: Linking): KeyParts {
-  const words = libraries.map((reference) => {
+  const named = libraries.map((reference) => {
     if (reference.kind !== 'library') return reference.kind === 'name' ? `-l${reference.name}` : reference.path;
     const { library } = reference;
     const hold = library[HOLD]('');
@@ -21,5 +21,7 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports 
   });
   // What does not keep to the policy is not kept.
   const policy = imports === null ? [] : [`imports:${JSON.stringify(imports)}`];
+  // Without it are entries of libraries that shared nothing with others.
+  const words = ['shares', ...named];
   return { ...parts, command: [...parts.command, ...libraryPaths.map((path) => `-L${path}`), ...words, ...policy] };
 }

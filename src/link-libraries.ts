@@ -1,6 +1,14 @@
 /** The path of a library that is linked to others, where it was not linked before: finds out what it takes from which. */
 
-import { checkRelocatable, checkSharedObject, readExports, readLinkSymbols } from './elf.ts';
+import {
+  checkRelocatable,
+  checkSharedObject,
+  readExports,
+  readLinkSymbols,
+  readSharedDefinitions,
+  type SharedDefinition,
+  undefine,
+} from './elf.ts';
 import { LinkError } from './errors.ts';
 import { deniedImports, type ImportPolicy } from './import-policy.ts';
 import { findByName, type LibraryFile, openFile, RUNTIME, type Search } from './libraries/find.ts';
@@ -12,7 +20,7 @@ import type { ImportRecord } from './open-imports.ts';
 
 /** What is to be linked, and what that was found out from. */
 export interface Linked {
-  /** With the members of archives that it needs. */
+  /** With the members of archives that it needs, and without what it shares with other libraries. */
   readonly object: Uint8Array;
   readonly imports: readonly ImportRecord[];
   /** Every file that was read. */
@@ -29,14 +37,17 @@ export interface LinkingRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Something that is open already, or will be, and has the names. */
+interface Import {
+  readonly kind: 'import';
+  readonly from: number;
+  readonly path: string | null;
+  readonly names: ReadonlySet<string>;
+}
+
 /** Something that defines names, and how it gives them. */
 type Provider =
-  | {
-      readonly kind: 'import';
-      readonly from: number;
-      readonly path: string | null;
-      readonly names: ReadonlySet<string>;
-    }
+  | Import
   | { readonly kind: 'archive'; readonly path: string; readonly definers: ReadonlyMap<string, Member> };
 
 /**
@@ -65,13 +76,16 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
     }
     if (reference.kind === 'library') providers.push({ kind: 'import', from, path: null, names: namesOf(reference) });
   }
-  const { members, imports } = resolveNames(object, providers);
+  const { members, imported } = resolveNames(object, providers);
   const merged =
     members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
   if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
+  const shared = findShared(merged, providers, linking.imports);
+  const imports = recordsOf(imported, shared);
   const read = [...search.read].map(([path, digest]) => ({ path, digest }));
   const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers.keys() : each.names)]);
-  return { object: merged, imports, read, absent: [...search.absent], known };
+  const linked = shared.size === 0 ? merged : undefine(merged, new Set([...shared.keys()].map(({ name }) => name)));
+  return { object: linked, imports, read, absent: [...search.absent], known };
 }
 
 function assertAllowed(library: string, policy: ImportPolicy, object: Uint8Array): void {
@@ -133,8 +147,7 @@ function archiveOf(library: string, { path, bytes }: LibraryFile): Provider {
 function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
   const defined = new Set<string>();
   const members = new Set<Member>();
-  const taken = new Map<Provider, string[]>();
-  const imported = new Map<string, Provider>();
+  const imported = new Map<string, Import>();
   /** Weak references are satisfied by what is there, and bring no member in. */
   const wanted: { readonly name: string; readonly isWeak: boolean }[] = [];
   const add = (bytes: Uint8Array): void => {
@@ -160,12 +173,45 @@ function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
       break;
     }
   }
-  for (const [name, provider] of imported) {
-    // A member that came later defines it, too: a linker takes the library's own.
-    if (!defined.has(name)) taken.set(provider, [...(taken.get(provider) ?? []), name]);
+  // A member that came later defines it, too: a linker takes the library's own.
+  for (const name of imported.keys()) if (defined.has(name)) imported.delete(name);
+  return { members: [...members], imported };
+}
+
+/**
+ * What the object defines as a library does that was there before it, such as the one instance of an inline variable:
+ * both use that library's. Two shared objects do the same, but there it may be the one that is loaded later.
+ */
+function findShared(object: Uint8Array, providers: readonly Provider[], policy: ImportPolicy | null) {
+  const shared = new Map<SharedDefinition, Import>();
+  if (!providers.some(({ kind }) => kind === 'import')) return shared;
+  const definitions = readSharedDefinitions(object);
+  const names = definitions.map(({ name }) => name);
+  const denied = new Set(policy === null ? [] : deniedImports(policy, names));
+  for (const definition of definitions) {
+    const { name } = definition;
+    if (denied.has(name)) continue;
+    const provider = providers.find((each): each is Import => each.kind === 'import' && each.names.has(name));
+    if (provider !== undefined) shared.set(definition, provider);
   }
-  const imports = [...taken].flatMap(([provider, names]) =>
-    provider.kind === 'import' ? [{ from: provider.from, path: provider.path, names: names.sort() }] : [],
-  );
-  return { members: [...members], imports };
+  return shared;
+}
+
+function recordsOf(
+  imported: ReadonlyMap<string, Import>,
+  shared: ReadonlyMap<SharedDefinition, Import>,
+): ImportRecord[] {
+  const taken = new Map<Import, { names: string[]; definitions: SharedDefinition[] }>();
+  const of = (provider: Import) => {
+    const known = taken.get(provider) ?? { names: [], definitions: [] };
+    taken.set(provider, known);
+    return known;
+  };
+  for (const [name, provider] of imported) of(provider).names.push(name);
+  for (const [definition, provider] of shared) of(provider).definitions.push(definition);
+  return [...taken].map(([{ from, path }, { names, definitions }]) => {
+    names.push(...definitions.map(({ name }) => name));
+    const record = { from, path, names: names.sort() };
+    return definitions.length === 0 ? record : { ...record, shared: definitions };
+  });
 }
