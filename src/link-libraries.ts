@@ -12,6 +12,7 @@ import {
 import { LinkError } from './errors.ts';
 import { deniedImports, type ImportPolicy } from './import-policy.ts';
 import { findByName, type LibraryFile, openFile, RUNTIME, type Search } from './libraries/find.ts';
+import { isLibcxx, UNWINDER_NAMES } from './libraries/libcxx.ts';
 import { searchFolders } from './libraries/search-folders.ts';
 import { HOLD, type LibraryReference, type Linking, showReference } from './linking.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
@@ -119,7 +120,8 @@ function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): 
   const wrong = checkSharedObject(bytes);
   if (wrong === null) {
     try {
-      return { kind: 'import', from, path, names: new Set(readExports(bytes, 'dynamic').map(({ name }) => name)) };
+      const names = readExports(bytes, 'dynamic').map(({ name }) => name);
+      return { kind: 'import', from, path, names: new Set(isLibcxx(path) ? [...names, ...UNWINDER_NAMES] : names) };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }

@@ -2,6 +2,7 @@
 
 import type { SharedDefinition } from './elf.ts';
 import { LinkError } from './errors.ts';
+import { isLibcxx } from './libraries/libcxx.ts';
 import { HOLD, type Hold, type Linking } from './linking.ts';
 import { addressIn, bringsExceptions, closeObject, openObject } from './loader/dynamic-linker.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader/loader.ts';
@@ -50,7 +51,7 @@ export function openImports(library: string, linking: Linking | null, records: r
       const reference = linking?.libraries[from];
       let find: (name: string) => bigint | null | undefined;
       if (path !== null) {
-        const handle = openObject(library, path);
+        const handle = openObject(library, path, isLibcxx(path));
         handles.push(handle);
         find = (name) => addressIn(handle, name);
       } else if (reference?.kind === 'library') {

@@ -20,8 +20,8 @@
 using namespace fromsource;
 
 // call_thunks.S
-extern "C" __attribute__((visibility("hidden"))) const char
-    fromsource_thunk_page[];
+extern "C" __attribute__((visibility("hidden")))
+const char fromsource_thunk_page[];
 extern "C" __attribute__((visibility("hidden"))) void fromsource_guard_enter();
 extern "C" __attribute__((visibility("hidden"))) void fromsource_guard_caught();
 

@@ -7,6 +7,7 @@ import type { ImportSlots } from './imports.ts';
 import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
+const RTLD_DEEPBIND = 8;
 const RTLD_DI_LINKMAP = 2;
 
 // koffi takes 65 µs for its first library, 40 for its first function, 8 for each more: what every open needs is declared
@@ -44,17 +45,19 @@ const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void 
  * Opens a shared object for this library alone (`RTLD_LOCAL`).
  *
  * @param file - a path, or a name without a slash, which the system searches for
+ * @param ownFirst - whether it, and what it needs, take names from each other before what the process has of them
  * @returns a handle for {@link closeObject}
  * @throws LinkError when the dynamic linker refuses it.
  */
-export function openObject(library: string, file: string): bigint {
-  return dlopen(file, RTLD_NOW) ?? openAgain(library, file);
+export function openObject(library: string, file: string, ownFirst = false): bigint {
+  const mode = ownFirst ? RTLD_NOW | RTLD_DEEPBIND : RTLD_NOW;
+  return dlopen(file, mode) ?? openAgain(library, file, mode);
 }
 
 /** For the reason, which the dynamic linker forgets when koffi, by `dlsym`, declares the first `dlerror`. */
-function openAgain(library: string, file: string): bigint {
+function openAgain(library: string, file: string, mode: number): bigint {
   const reason = dlerror();
-  const handle = dlopen(file, RTLD_NOW);
+  const handle = dlopen(file, mode);
   if (handle === null)
     throw new LinkError(library, `${library}: the dynamic linker refused the library: ${reason()}`, []);
   return handle;

@@ -1,8 +1,12 @@
 /** What C++ expects of a loader, whichever the library lives in. */
 
+import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { NativeError, type SourceLibrary, type SourceLibrarySpec } from '../../src/index.ts';
 import { hasShim, LOADERS, LOGGING, loadIn, makeLogIn } from './harness.ts';
+
+const probe = { input: '#include <vector>', encoding: 'utf8' } as const;
+const HAS_LIBCXX = spawnSync('clang++-22', ['-xc++', '-stdlib=libc++', '-fsyntax-only', '-'], probe).status === 0;
 
 describe.each(LOADERS)('on the %s loader', (loader) => {
   const load = (source: string, options?: Partial<SourceLibrarySpec>): Promise<SourceLibrary> =>
@@ -299,5 +303,104 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     expect(library.func('int sum(int)')(100)).toBe(5050);
     expect(library.func('int sum_failing(int)')(4)).toBe(-10);
     expect(library.func('int alive()')()).toBe(0);
+  });
+
+  describe.skipIf(!HAS_LIBCXX)('with -stdlib=libc++', () => {
+    const loadLibcxx = (source: string, options?: Partial<SourceLibrarySpec>) =>
+      load(source, { flags: ['-O1', '-stdlib=libc++', '-std=c++20'], ...options });
+
+    test('libc++ is found, and its containers, streams, text formatting and threads work', async () => {
+      const library = await loadLibcxx(`
+        #include <algorithm>
+        #include <format>
+        #include <future>
+        #include <iostream>
+        #include <map>
+        #include <mutex>
+        #include <sstream>
+        #include <string>
+        #include <vector>
+        static std::string result;
+        extern "C" const char *formatted(int n) { return (result = std::format("{:>4}|{:.2f}|{}", n, n / 4.0, std::string(3, 'x'))).c_str(); }
+        extern "C" const char *streamed(int n) { std::ostringstream out; out << n << ' ' << std::hex << n; return (result = out.str()).c_str(); }
+        extern "C" int is_libcxx() { return _LIBCPP_VERSION > 0 && std::cout.good(); }
+        extern "C" int sorted(int n) { std::map<std::string, int> m; for (int i = n; i > 0; i--) m[std::to_string(i)] = i; std::vector<int> v; for (auto &[k, x] : m) v.push_back(x); std::sort(v.begin(), v.end()); return v.at(n - 1); }
+        extern "C" int threads() {
+          std::once_flag flag; int calls = 0;
+          for (int i = 0; i < 3; i++) std::call_once(flag, [&] { calls++; });
+          auto failing = std::async(std::launch::async, []() -> int { throw std::out_of_range("in a thread"); });
+          try { failing.get(); } catch (const std::out_of_range &e) { calls += 10; }
+          return calls;
+        }`);
+      expect(library.func('int is_libcxx()')()).toBe(1);
+      expect(library.func('const char *formatted(int)')(7)).toBe('   7|1.75|xxx');
+      expect(library.func('const char *streamed(int)')(255)).toBe('255 ff');
+      expect(library.func('int sorted(int)')(20)).toBe(20);
+      expect(library.func('int threads()')()).toBe(11);
+      expect(await library.func('int threads()').async()).toBe(11);
+    });
+
+    test('exceptions of libc++ are caught in the library, also those that libc++ itself throws', async () => {
+      const library = await loadLibcxx(`
+        #include <stdexcept>
+        #include <string>
+        struct Own : std::logic_error { using logic_error::logic_error; };
+        static int destroyed; struct Noted { ~Noted() { destroyed++; } };
+        extern "C" int parse(const char *text) { try { return std::stoi(text); } catch (const std::invalid_argument &e) { return -1; } catch (const std::out_of_range &) { return -2; } }
+        extern "C" int own(int n) { try { Noted noted; if (n) throw Own("own"); return 0; } catch (const std::exception &e) { return std::string(e.what()) == "own" ? destroyed : -1; } }`);
+      const parse = library.func('int parse(const char *)');
+      expect([parse('12'), parse('x'), parse('99999999999')]).toEqual([12, -1, -2]);
+      expect(library.func('int own(int)')(1)).toBe(1);
+      expect(await library.func('int own(int)').async(1)).toBe(2);
+    });
+
+    test.skipIf(!hasShim())('exceptions of libc++ that leave a function become a NativeError', async () => {
+      const library = await loadLibcxx(`
+        #include <exception>
+        #include <stdexcept>
+        #include <string>
+        namespace app { struct Failure : std::runtime_error { using runtime_error::runtime_error; }; }
+        static int destroyed; struct Noted { ~Noted() { destroyed++; } };
+        extern "C" int f(int which) {
+          Noted noted;
+          switch (which) {
+          case 0: throw 42;
+          case 1: throw app::Failure("own");
+          case 2: return std::stoi("x");
+          case 3: throw std::string("text");
+          case 4: try { throw app::Failure("again"); } catch (...) { std::rethrow_exception(std::current_exception()); }
+          }
+          return destroyed;
+        }
+        extern "C" int uncaught() { return std::uncaught_exceptions() + (std::current_exception() ? 100 : 0); }`);
+      const f = library.func('int f(int)');
+      const all = [0, 1, 2, 3, 4].map((which) => {
+        try {
+          return f(which);
+        } catch (error) {
+          return [(error as NativeError).type, (error as NativeError).what];
+        }
+      });
+      expect(all).toEqual([
+        ['int', null],
+        ['app::Failure', 'own'],
+        ['std::invalid_argument', 'stoi: no conversion'],
+        [expect.stringMatching(/^std::__1::basic_string/), null],
+        ['app::Failure', 'again'],
+      ]);
+      expect(f(9)).toBe(5);
+      expect(library.func('int uncaught()')()).toBe(0);
+      const rejected = await Promise.allSettled(Array.from({ length: 40 }, () => f.async(1)));
+      for (const each of rejected) expect((each as PromiseRejectedResult).reason).toBeInstanceOf(NativeError);
+    });
+
+    test('a library with libc++ and one with libstdc++ work side by side', async () => {
+      const source = `
+        #include <stdexcept>
+        #include <string>
+        extern "C" int f(int n) { try { if (n) throw std::out_of_range(std::to_string(n)); return 0; } catch (const std::exception &e) { return std::stoi(e.what()); } }`;
+      const [one, two, three] = [await load(source), await loadLibcxx(source), await load(source)];
+      expect([one, two, three].map((each) => each.func('int f(int)')(5))).toEqual([5, 5, 5]);
+    });
   });
 });

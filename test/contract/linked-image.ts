@@ -80,7 +80,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
 }
 
 export async function loadFromImage(spec: SourceLibrarySpec): Promise<SourceLibrary> {
-  if (spec.libraries !== undefined) return loadFromCache(spec);
+  if (spec.libraries !== undefined || spec.flags?.includes('-stdlib=libc++')) return loadFromCache(spec);
   const resolved = resolveSpec(spec);
   return new SourceLibrary(resolved, build, await build(resolved));
 }
