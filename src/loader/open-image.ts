@@ -58,7 +58,8 @@ export function openLinkedImage(
   }
 }
 
-function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: table }: ImageLayout): LoadedImage {
+function imageOf(handle: bigint, base: bigint, path: string, layout: ImageLayout): LoadedImage {
+  const { code, symbols: table } = layout;
   let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   let isOpen = true;
 
@@ -82,7 +83,8 @@ function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: ta
       return { address, kind: 'function', size: 0 };
     },
 
-    mayThrow: () => isOpen && bringsExceptions(handle),
+    // A name that the dynamic linker looks for in vain takes it 20 µs, the first time.
+    mayThrow: () => layout.mayThrow ?? (isOpen && bringsExceptions(handle)),
 
     async readCode() {
       const { NO_CODE, readMappedCode } = await import('./image-code.ts');
