@@ -51,7 +51,7 @@ export interface Build {
 
 /** What catches the exceptions of an image's functions; null where none can be thrown, or there is no native shim. */
 export async function guardsOf(library: string, image: LoadedImage): Promise<CallGuards | null> {
-  return image.mayThrow() ? (await import('./bindings/guard.ts')).guardCalls(library) : null;
+  return image.mayThrow() ? (await import('./guard-calls.ts')).guardCalls(library) : null;
 }
 
 /** What an input comes to, and when it was there. */

@@ -5,53 +5,14 @@
 
 import { NativeError } from '../errors.ts';
 import { koffi } from '../koffi.ts';
-import { openShim, POINTER, type Pointer, type ShimLibrary } from '../loader/shim.ts';
+import type { GuardShim } from '../loader/guard-shim.ts';
 import { type Call, koffiProto } from './bind.ts';
 import type { CType, Prototype } from './prototype.ts';
-
-/** What of the shim is for exceptions. */
-interface GuardShim extends Pick<ShimLibrary, 'check'> {
-  create(address: bigint, stackWords: number, guard: BigUint64Array, thunk: BigUint64Array): Pointer;
-  dispose(guard: bigint): void;
-  exceptionType(exception: bigint): string;
-  exceptionWhat(exception: bigint): string | null;
-  exceptionDispose(exception: bigint): void;
-}
 
 /** `fs_guard`: the index of `thrown` among its 32-bit words, and of `exception` among its 64-bit words. */
 const GUARD_BYTES = 32;
 const THROWN = 3;
 const EXCEPTION = 2;
-
-const declared = new Map<ShimLibrary, GuardShim>();
-
-function declare(shim: ShimLibrary): GuardShim {
-  let known = declared.get(shim);
-  if (known === undefined) {
-    const { library, check } = shim;
-    known = {
-      check,
-      create: library.func('fs_guard_create', POINTER, [POINTER, 'uint64_t', POINTER, POINTER]),
-      dispose: library.func('fs_guard_dispose', 'void', [POINTER]),
-      exceptionType: library.func('fs_exception_type', 'str', [POINTER]),
-      exceptionWhat: library.func('fs_exception_what', 'str', [POINTER]),
-      exceptionDispose: library.func('fs_exception_dispose', 'void', [POINTER]),
-    };
-    declared.set(shim, known);
-  }
-  return known;
-}
-
-/** The guarded functions of one generation of a library. Null without the shim: an exception ends the process then. */
-export function guardCalls(library: string): CallGuards | null {
-  let shim: ShimLibrary;
-  try {
-    shim = openShim();
-  } catch {
-    return null;
-  }
-  return new CallGuards(library, declare(shim));
-}
 
 /** One thunk. Several calls may be in it, but the exception is of the one that ended last: one thread at a time. */
 interface Guard {
@@ -62,6 +23,7 @@ interface Guard {
   take(): NativeError | null;
 }
 
+/** The guarded functions of one generation of a library. */
 export class CallGuards {
   readonly #library: string;
   readonly #shim: GuardShim;
