@@ -6,9 +6,9 @@ import type { ResolvedSpec } from './options.ts';
 /** Its C++ runtime is opened before what needs that. */
 const LIBCXX = ['c++abi', 'c++'];
 
-/** The spec with libc++ among its libraries, unless it is there or the language is C. */
+/** The spec with libc++ among its libraries, unless it is there or the source is in C. */
 export function withLibcxx(spec: ResolvedSpec): ResolvedSpec {
-  if (spec.language !== 'c++') return spec;
+  if (spec.language !== 'c++' && spec.input.kind !== 'files') return spec;
   const linking = spec.linking ?? { libraries: [], libraryPaths: [], pkgConfig: [], imports: null };
   const isThere = (name: string) => linking.libraries.some((each) => each.kind === 'name' && each.name === name);
   const added = LIBCXX.filter((name) => !isThere(name)).map((name): LibraryReference => ({ kind: 'name', name }));

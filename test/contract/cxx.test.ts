@@ -7,6 +7,7 @@ import { hasShim, LOADERS, LOGGING, loadIn, makeLogIn } from './harness.ts';
 
 const probe = { input: '#include <vector>', encoding: 'utf8' } as const;
 const HAS_LIBCXX = spawnSync('clang++-22', ['-xc++', '-stdlib=libc++', '-fsyntax-only', '-'], probe).status === 0;
+if (!HAS_LIBCXX) console.warn('the tests of libc++ are skipped: clang++-22 finds no libc++');
 
 describe.each(LOADERS)('on the %s loader', (loader) => {
   const load = (source: string, options?: Partial<SourceLibrarySpec>): Promise<SourceLibrary> =>
