@@ -30,9 +30,9 @@ export DEBIAN_FRONTEND=noninteractive
 packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
 fallback_packages=(clang g++)
-# libstb-dev is a sample; gdb and OpenMP are for their tests, which are skipped without them.
+# libstb-dev is a sample; gdb, OpenMP and libc++ are for their tests, which are skipped without them.
 if [ -z "$native_only" ]; then
-  packages+=(libstb-dev clang-format-22 gdb libomp-22-dev)
+  packages+=(libstb-dev clang-format-22 gdb libomp-22-dev libc++-22-dev libc++abi-22-dev)
   fallback_packages+=(libstb-dev)
 fi
 

@@ -14,7 +14,11 @@ const EM_BY_ARCH: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 const STB_LOCAL = 0;
 const STB_WEAK = 2;
 const STB_GNU_UNIQUE = 10;
+const SHN_RESERVED = 0xff00;
 const SHN_ABS = 0xfff1;
+const SHN_COMMON = 0xfff2;
+const SHF_GROUP = 0x200;
+const STT_TLS = 6;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
 const STT_COMMON = 5;
@@ -30,6 +34,9 @@ export interface ExportedSymbol {
   /** The address must be asked of the dynamic linker: the value is a resolver's, absolute, or that of one of many copies. */
   readonly indirect: boolean;
 }
+
+/** A definition that a library may have of another. */
+export type SharedDefinition = Pick<ExportedSymbol, 'name' | 'kind' | 'size'>;
 
 /** Where a symbol table is, from the start of a file or of what is mapped of it. */
 export interface SymbolTable {
@@ -224,6 +231,40 @@ export function markWeak(object: Uint8Array, names: ReadonlySet<string>): Uint8A
   const copy = new Uint8Array(object);
   for (const { at, name, type, section } of readSymbols(object, 'static')) {
     if (section === 0 && names.has(name)) copy[at + 4] = (STB_WEAK << 4) | type;
+  }
+  return copy;
+}
+
+/**
+ * What each object defines that uses it, and of which a program has one: inline functions and variables, instances of
+ * templates, type information (COMDAT groups), and common variables. Thread-local ones can't be shared by an address.
+ *
+ * @throws RangeError for a damaged table.
+ */
+export function readSharedDefinitions(object: Uint8Array): SharedDefinition[] {
+  const sections = readSections(object);
+  const isInGroup = (section: number) => section < SHN_RESERVED && ((sections[section]?.flags ?? 0) & SHF_GROUP) !== 0;
+  const found: SharedDefinition[] = [];
+  for (const { name, type, size, binding, isHidden, section } of readSymbols(object, 'static')) {
+    if (name === '' || isHidden || binding === STB_LOCAL || type === STT_TLS) continue;
+    const isVague = (binding === STB_WEAK || binding === STB_GNU_UNIQUE) && isInGroup(section);
+    if (!isVague && section !== SHN_COMMON) continue;
+    found.push({ name, kind: type === STT_FUNC ? 'function' : 'data', size });
+  }
+  return found;
+}
+
+/** A copy of an object that needs these names instead of defining them. Throws RangeError for a damaged table. */
+export function undefine(object: Uint8Array, names: ReadonlySet<string>): Uint8Array {
+  const copy = new Uint8Array(object);
+  const view = new DataView(copy.buffer);
+  for (const { at, name, binding } of readSymbols(object, 'static')) {
+    if (binding === STB_LOCAL || !names.has(name)) continue;
+    // No type: an undefined common variable is none.
+    view.setUint8(at + 4, STB_WEAK << 4);
+    view.setUint16(at + 6, 0, true);
+    view.setBigUint64(at + 8, 0n, true);
+    view.setBigUint64(at + 16, 0n, true);
   }
   return copy;
 }

@@ -159,6 +159,28 @@ export class BindingError extends SourceLibraryError {
   }
 }
 
+/**
+ * `ERR_NATIVE`: a C++ exception left a function that was called from JavaScript. The destructors on its way have run,
+ * and the library can be called again.
+ */
+export class NativeError extends SourceLibraryError {
+  override readonly name = 'NativeError';
+  /** The C++ type of what was thrown, such as `std::out_of_range` or `int`. */
+  readonly type: string;
+  /** What a `std::exception` says of itself; null of what is none. */
+  readonly what: string | null;
+  /** The name of the function that was called. */
+  readonly function: string;
+
+  constructor(library: string, name: string, type: string, what: string | null) {
+    const thrown = what === null ? type : `${type}: ${what}`;
+    super('ERR_NATIVE', library, `${library}: ${name} threw ${thrown}`);
+    this.type = type;
+    this.what = what;
+    this.function = name;
+  }
+}
+
 /** `ERR_RELOAD_REFUSED`: the new code can't replace the old; the old generation stays live. */
 export class ReloadError extends SourceLibraryError {
   override readonly name = 'ReloadError';

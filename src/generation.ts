@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
+import type { CallGuards } from './bindings/guard.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
 import type { Hold } from './linking.ts';
@@ -39,6 +40,8 @@ export interface Build {
   readonly stages: Pick<Timings, 'toolchain' | 'compile' | 'link'>;
   /** Called once the image is disposed. */
   readonly onRetired?: () => void;
+  /** What {@link guardsOf} gave. */
+  readonly guards: CallGuards | null;
   /** Warnings and remarks of the compile. */
   readonly diagnostics: readonly Diagnostic[];
   /** Absolute paths of the files that the compile read. */
@@ -47,6 +50,11 @@ export interface Build {
   readonly holds?: readonly Hold[];
   /** What it takes from other libraries. */
   readonly imports?: readonly ImportRecord[] | undefined;
+}
+
+/** What catches the exceptions of an image's functions; null where none can be thrown, or there is no native shim. */
+export async function guardsOf(library: string, image: LoadedImage): Promise<CallGuards | null> {
+  return image.mayThrow() ? (await import('./guard-calls.ts')).guardCalls(library) : null;
 }
 
 /** What an input comes to, and when it was there. */
@@ -76,6 +84,10 @@ export class Generation implements CallScope {
     this.library = library;
     this.build = build;
     this.number = number;
+  }
+
+  get guards(): CallGuards | null {
+    return this.build.guards;
   }
 
   /** Every exported symbol; a linked image is read for it. */
@@ -123,6 +135,9 @@ export class Generation implements CallScope {
     }
     liveGenerations.delete(this);
     // After the finalisers, whose crashes are the library's too.
-    await this.build.image.dispose().finally(() => this.build.onRetired?.());
+    await this.build.image.dispose().finally(() => {
+      this.build.guards?.dispose();
+      this.build.onRetired?.();
+    });
   }
 }

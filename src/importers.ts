@@ -14,6 +14,7 @@ export class Importers {
       importer,
       owner: undefined,
       symbols: generation.symbols,
+      mayThrow: generation.build.image.mayThrow(),
       release: () => {
         if (holds.delete(hold)) generation.leave();
       },

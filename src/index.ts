@@ -18,6 +18,7 @@ export {
   LibraryInUseError,
   LinkError,
   NameConflictError,
+  NativeError,
   ReloadError,
   SealedLibraryError,
   SourceLibraryError,

@@ -11,7 +11,7 @@ import { sha256 } from './sha256.ts';
  * @throws DisposedError
  */
 export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports, resolve }: Linking): KeyParts {
-  const words = libraries.map((reference) => {
+  const named = libraries.map((reference) => {
     if (reference.kind === 'name') return `-l${reference.name}`;
     if (reference.kind === 'path') return reference.path;
     if (reference.kind === 'runtime') return `runtime:${reference.runtime.files.join(' ')}`;
@@ -26,5 +26,6 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports,
   // What is found then is the manifest's, as what is in the files.
   const search = resolve ? [`resolve:${JSON.stringify(process.env.LD_LIBRARY_PATH)}`] : [];
   const paths = libraryPaths.map((path) => `-L${path}`);
-  return { ...parts, command: [...parts.command, ...paths, ...words, ...policy, ...search] };
+  // Without `shares` are entries of libraries that shared nothing with others.
+  return { ...parts, command: [...parts.command, ...paths, 'shares', ...named, ...policy, ...search] };
 }

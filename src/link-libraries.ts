@@ -1,6 +1,14 @@
 /** The path of a library that is linked to others, where it was not linked before: finds out what it takes from which. */
 
-import { checkRelocatable, checkSharedObject, readExports, readLinkSymbols } from './elf.ts';
+import {
+  checkRelocatable,
+  checkSharedObject,
+  readExports,
+  readLinkSymbols,
+  readSharedDefinitions,
+  type SharedDefinition,
+  undefine,
+} from './elf.ts';
 import { LinkError } from './errors.ts';
 import { deniedImports, type ImportPolicy } from './import-policy.ts';
 import {
@@ -12,6 +20,7 @@ import {
   runtimeNotFound,
   type Search,
 } from './libraries/find.ts';
+import { isLibcxx, UNWINDER_NAMES } from './libraries/libcxx.ts';
 import { searchFolders } from './libraries/search-folders.ts';
 import { HOLD, type LibraryReference, type Linking, showReference } from './linking.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
@@ -21,7 +30,7 @@ import type { Runtime } from './runtimes.ts';
 
 /** What is to be linked, and what that was found out from. */
 export interface Linked {
-  /** With the members of archives that it needs. */
+  /** With the members of archives that it needs, and without what it shares with other libraries. */
   readonly object: Uint8Array;
   readonly imports: readonly ImportRecord[];
   /** Every file that was read. */
@@ -40,14 +49,17 @@ export interface LinkingRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Something that is open already, or will be, and has the names. */
+interface Import {
+  readonly kind: 'import';
+  readonly from: number;
+  readonly path: string | null;
+  readonly names: ReadonlySet<string>;
+}
+
 /** Something that defines names, and how it gives them. */
 type Provider =
-  | {
-      readonly kind: 'import';
-      readonly from: number;
-      readonly path: string | null;
-      readonly names: ReadonlySet<string>;
-    }
+  | Import
   | { readonly kind: 'archive'; readonly path: string; readonly definers: ReadonlyMap<string, Member> };
 
 /**
@@ -81,7 +93,7 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
     }
     if (reference.kind === 'library') providers.push({ kind: 'import', from, path: null, names: namesOf(reference) });
   }
-  const { members, imports, unresolved } = resolveNames(object, providers);
+  const { members, imported, unresolved } = resolveNames(object, providers);
   for (const runtime of notThere) {
     const name = unresolved.find((each) => runtime.names.test(each));
     if (name !== undefined) throw runtimeNotFound(search, runtime, name);
@@ -89,9 +101,12 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
   const merged =
     members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
   if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
+  const shared = findShared(merged, providers, linking.imports);
+  const imports = recordsOf(imported, shared);
   const read = [...search.read].map(([path, digest]) => ({ path, digest }));
   const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers.keys() : each.names)]);
-  return { object: merged, imports, read, absent: [...search.absent], known };
+  const linked = shared.size === 0 ? merged : undefine(merged, new Set([...shared.keys()].map(({ name }) => name)));
+  return { object: linked, imports, read, absent: [...search.absent], known };
 }
 
 function assertAllowed(library: string, policy: ImportPolicy, object: Uint8Array): void {
@@ -129,7 +144,8 @@ function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): 
   const wrong = checkSharedObject(bytes);
   if (wrong === null) {
     try {
-      return { kind: 'import', from, path, names: new Set(readExports(bytes, 'dynamic').map(({ name }) => name)) };
+      const names = readExports(bytes, 'dynamic').map(({ name }) => name);
+      return { kind: 'import', from, path, names: new Set(isLibcxx(path) ? [...names, ...UNWINDER_NAMES] : names) };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
@@ -157,8 +173,7 @@ function archiveOf(library: string, { path, bytes }: LibraryFile): Provider {
 function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
   const defined = new Set<string>();
   const members = new Set<Member>();
-  const taken = new Map<Provider, string[]>();
-  const imported = new Map<string, Provider>();
+  const imported = new Map<string, Import>();
   /** Weak references are satisfied by what is there, and bring no member in. */
   const wanted: { readonly name: string; readonly isWeak: boolean }[] = [];
   const needed: string[] = [];
@@ -186,13 +201,46 @@ function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
       break;
     }
   }
-  for (const [name, provider] of imported) {
-    // A member that came later defines it, too: a linker takes the library's own.
-    if (!defined.has(name)) taken.set(provider, [...(taken.get(provider) ?? []), name]);
-  }
-  const imports = [...taken].flatMap(([provider, names]) =>
-    provider.kind === 'import' ? [{ from: provider.from, path: provider.path, names: names.sort() }] : [],
-  );
+  // A member that came later defines it, too: a linker takes the library's own.
+  for (const name of imported.keys()) if (defined.has(name)) imported.delete(name);
   const unresolved = needed.filter((name) => !defined.has(name) && !imported.has(name));
-  return { members: [...members], imports, unresolved };
+  return { members: [...members], imported, unresolved };
+}
+
+/**
+ * What the object defines as a library does that was there before it, such as the one instance of an inline variable:
+ * both use that library's. Two shared objects do the same, but there it may be the one that is loaded later.
+ */
+function findShared(object: Uint8Array, providers: readonly Provider[], policy: ImportPolicy | null) {
+  const shared = new Map<SharedDefinition, Import>();
+  if (!providers.some(({ kind }) => kind === 'import')) return shared;
+  const definitions = readSharedDefinitions(object);
+  const names = definitions.map(({ name }) => name);
+  const denied = new Set(policy === null ? [] : deniedImports(policy, names));
+  for (const definition of definitions) {
+    const { name } = definition;
+    if (denied.has(name)) continue;
+    const provider = providers.find((each): each is Import => each.kind === 'import' && each.names.has(name));
+    if (provider !== undefined) shared.set(definition, provider);
+  }
+  return shared;
+}
+
+function recordsOf(
+  imported: ReadonlyMap<string, Import>,
+  shared: ReadonlyMap<SharedDefinition, Import>,
+): ImportRecord[] {
+  const taken = new Map<Import, { names: string[]; definitions: SharedDefinition[] }>();
+  const of = (provider: Import) => {
+    const known = taken.get(provider) ?? { names: [], definitions: [] };
+    taken.set(provider, known);
+    return known;
+  };
+  for (const [name, provider] of imported) of(provider).names.push(name);
+  for (const [definition, provider] of shared) of(provider).definitions.push(definition);
+  return [...taken].map(([{ from, path }, { names, definitions }]) => {
+    names.push(...definitions.map(({ name }) => name));
+    const record = { from, path, names: names.sort() };
+    return definitions.length === 0 ? record : { ...record, shared: definitions };
+  });
 }

@@ -27,6 +27,8 @@ export interface Hold {
   /** That library, once there is one. */
   owner: { dispose(options?: { readonly importers?: boolean }): Promise<void> } | undefined;
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
+  /** Whether C++ exceptions may come out of its functions. */
+  readonly mayThrow: boolean;
   /** Further calls do nothing. */
   release(): void;
 }

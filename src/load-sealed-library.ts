@@ -7,7 +7,7 @@ import type { CacheReport } from './cache/lookup.ts';
 import { describeFeatures, hostCpu, missingFeatures } from './cpu.ts';
 import { checkRelocatable, checkSharedObject } from './elf.ts';
 import { LinkError, type SealedFault, SealedLibraryError } from './errors.ts';
-import type { Build } from './generation.ts';
+import { type Build, guardsOf } from './generation.ts';
 import { SourceLibrary } from './library.ts';
 import { closeObject, openObject } from './loader/dynamic-linker.ts';
 import { glibcRelease } from './loader/glibc.ts';
@@ -59,6 +59,7 @@ export async function loadSealed(given: Buffer | string, spec: ResolvedSpec, isN
     stages: { toolchain: 0, compile: made - started, link: linked - made },
     diagnostics: [],
     dependencies: [],
+    guards: await guardsOf(called.library, image),
   };
   const fixed = { ...spec, name: called.library, fixed: FIXED };
   return new SourceLibrary(fixed, () => Promise.reject(new TypeError(FIXED)), first);

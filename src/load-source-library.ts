@@ -8,7 +8,7 @@ import { HIT, type Hit, lookUp } from './cache/lookup.ts';
 import type { Variant } from './cache/manifest.ts';
 import { type OpenedCache, openCache } from './cache/open.ts';
 import type { CompileInput } from './compile/compiler.ts';
-import type { Build, Live } from './generation.ts';
+import { type Build, guardsOf, type Live } from './generation.ts';
 import { filesOf, isCompiled, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
@@ -35,7 +35,8 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   }
   const { found, made, ...rest } = live;
   const stages = { toolchain: found - started, compile: made - found, link: linked - made };
-  const built = { before, ...rest, started, linked, stages };
+  const guards = await guardsOf(spec.name, live.image);
+  const built = { before, ...rest, started, linked, stages, guards };
   if (spec.perf) await (await import('./perf.ts')).tellPerf(live.image);
   if (!spec.crashReport) return built;
   const { reportCrashes } = await import('./crash-report.ts');
@@ -46,7 +47,8 @@ async function build(spec: ResolvedSpec): Promise<Build> {
 const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)/.test(flag);
 
 async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
-  const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
+  let spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
+  if (spec.flags.includes('-stdlib=libc++')) spec = (await import('./with-libcxx.ts')).withLibcxx(spec);
   if (input.kind === 'files') return fromFiles(spec);
   if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);
   if (isCompiled(input)) return fromSource(spec, input);

@@ -1,9 +1,11 @@
 /** Opens what a library takes from others, and keeps it open for as long as the library is live. */
 
+import type { SharedDefinition } from './elf.ts';
 import { LinkError } from './errors.ts';
+import { isLibcxx } from './libraries/libcxx.ts';
 import { HOLD, type Hold, type Linking } from './linking.ts';
-import { addressIn, closeObject, openObject } from './loader/dynamic-linker.ts';
-import type { LinkRequest, LoadedImage, Loader } from './loader/loader.ts';
+import { addressIn, bringsExceptions, closeObject, openObject, RTLD_DEEPBIND } from './loader/dynamic-linker.ts';
+import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader/loader.ts';
 import { missingSymbolsError } from './loader/missing-symbols.ts';
 import { isRuntime, openRuntime } from './loader/open-runtime.ts';
 
@@ -16,14 +18,19 @@ export interface ImportRecord {
   /** Of the shared object; null for a library that is loaded. */
   readonly path: string | null;
   readonly names: readonly string[];
+  /** Those of the names that the library defines too, and exports as its own. */
+  readonly shared?: readonly SharedDefinition[];
 }
 
 /** Libraries that are open for one generation of another. */
 export interface OpenImports {
   readonly addresses: ReadonlyMap<string, bigint>;
+  readonly shared: ReadonlyMap<string, SymbolInfo>;
   readonly holds: readonly Hold[];
   /** The shared objects among them. */
   readonly files: readonly string[];
+  /** Whether exceptions may come out of them. */
+  readonly mayThrow: boolean;
   /** Once, when the library is gone. */
   release(): void;
 }
@@ -35,6 +42,7 @@ export interface OpenImports {
  */
 export function openImports(library: string, linking: Linking | null, records: readonly ImportRecord[]): OpenImports {
   const addresses = new Map<string, bigint>();
+  const shared = new Map<string, SymbolInfo>();
   const handles: bigint[] = [];
   const holds: Hold[] = [];
   const release = (): void => {
@@ -42,11 +50,12 @@ export function openImports(library: string, linking: Linking | null, records: r
     for (const handle of handles.splice(0).reverse()) closeObject(handle);
   };
   try {
-    for (const { from, path, names } of records) {
+    for (const { from, path, names, shared: definitions = [] } of records) {
       const reference = linking?.libraries[from];
       let find: (name: string) => bigint | null | undefined;
       if (path !== null) {
-        const handle = isRuntime(path) ? openRuntime(library, path) : openObject(library, path);
+        const flags = isLibcxx(path) ? RTLD_DEEPBIND : 0;
+        const handle = isRuntime(path) ? openRuntime(library, path) : openObject(library, path, flags);
         handles.push(handle);
         find = (name) => addressIn(handle, name);
       } else if (reference?.kind === 'library') {
@@ -61,8 +70,12 @@ export function openImports(library: string, linking: Linking | null, records: r
         else addresses.set(name, address);
       }
       if (missing.length > 0) throw missingSymbolsError(library, missing, []);
+      for (const { name, kind, size } of definitions) {
+        shared.set(name, { address: addresses.get(name) as bigint, kind, size });
+      }
     }
-    return { addresses, holds, files: records.flatMap(({ path }) => path ?? []), release };
+    const mayThrow = handles.some(bringsExceptions) || holds.some((hold) => hold.mayThrow);
+    return { addresses, shared, holds, files: records.flatMap(({ path }) => path ?? []), mayThrow, release };
   } catch (error) {
     release();
     throw error;
@@ -71,10 +84,15 @@ export function openImports(library: string, linking: Linking | null, records: r
 
 /** The image, with which the libraries are let go. */
 export function withImports(image: LoadedImage, imports: OpenImports): LoadedImage {
+  const { shared } = imports;
+  let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   return {
-    find: (name) => image.find(name),
+    find: (name) => image.find(name) ?? shared.get(name),
+    mayThrow: () => imports.mayThrow || image.mayThrow(),
     get symbols() {
-      return image.symbols;
+      if (shared.size === 0) return image.symbols;
+      symbols ??= new Map([...image.symbols, ...shared]);
+      return symbols;
     },
     readCode: () => image.readCode(),
     async dispose() {

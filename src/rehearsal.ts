@@ -40,7 +40,7 @@ export function rehearse(): void {
 
   const abs = { address: addressIn(0n, 'abs') as bigint, kind: 'function', size: 0 } as const;
   const build: Build = {
-    image: { find: () => abs, symbols: new Map(), readCode: NO_CODE, dispose: async () => {} },
+    image: { find: () => abs, mayThrow: () => false, symbols: new Map(), readCode: NO_CODE, dispose: async () => {} },
     loader: { kind: 'orc' },
     cache: () => ({ status: 'off', reason: '' }),
     before: { takenAt: 0, identities: new Map() },
@@ -49,6 +49,7 @@ export function rehearse(): void {
     stages: { toolchain: 0, compile: 0, link: 0 },
     diagnostics: [],
     dependencies: [],
+    guards: null,
   };
   const library = new SourceLibrary(spec, async () => build, build);
   library.func('int abs(int value)')(1);

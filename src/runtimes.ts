@@ -34,7 +34,13 @@ export function withRuntimes(
   const found = flags.flatMap((words) => runtimesFor(words, toolchain));
   if (found.length === 0) return spec;
   const runtimes = new Map(found.map((runtime) => [runtime.files[0], runtime])).values();
-  const own: Linking = spec.linking ?? { libraries: [], libraryPaths: [], pkgConfig: [], imports: null };
+  const own: Linking = spec.linking ?? {
+    libraries: [],
+    libraryPaths: [],
+    pkgConfig: [],
+    imports: null,
+    resolve: false,
+  };
   const added = [...runtimes].map((runtime) => ({ kind: 'runtime', runtime }) as const);
   return { ...spec, linking: { ...own, libraries: [...own.libraries, ...added] } };
 }

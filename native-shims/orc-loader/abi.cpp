@@ -4,6 +4,7 @@
 #include "crash_report.h"
 #include "dylib.h"
 #include "error.h"
+#include "exception_guard.h"
 #include <exception>
 
 using namespace llvm;
@@ -98,6 +99,8 @@ FS_EXPORT fs_error *fs_dylib_code(fs_dylib *D, const char **Out) {
   });
 }
 
+FS_EXPORT int fs_dylib_may_throw(const fs_dylib *D) { return D->mayThrow(); }
+
 FS_EXPORT fs_error *fs_dylib_lookup(fs_dylib *D, const char *Name,
                                     uint64_t *Out) {
   return guarded(FS_ERROR_INTERNAL,
@@ -132,5 +135,32 @@ FS_EXPORT fs_error *fs_run_initialisers(void (*const *Entries)(),
     return Error::success();
   });
 }
+
+static_assert(sizeof(fs_guard) == sizeof(GuardBlock) &&
+              offsetof(fs_guard, thrown) == offsetof(GuardBlock, Thrown) &&
+              offsetof(fs_guard, exception) == offsetof(GuardBlock, Exception));
+
+FS_EXPORT fs_error *fs_guard_create(void *Function, uint64_t StackWords,
+                                    fs_guard **Out, void **Thunk) {
+  return guarded(FS_ERROR_MEMORY_DENIED, [&]() -> Error {
+    GuardBlock *Block = createGuard(Function, StackWords, *Thunk);
+    if (!Block)
+      return makeError(FS_ERROR_MEMORY_DENIED, "no memory for calls");
+    *Out = reinterpret_cast<fs_guard *>(Block);
+    return Error::success();
+  });
+}
+
+FS_EXPORT void fs_guard_dispose(fs_guard *G) {
+  disposeGuard(reinterpret_cast<GuardBlock *>(G));
+}
+
+FS_EXPORT const char *fs_exception_type(const fs_exception *E) {
+  return E->Type.c_str();
+}
+FS_EXPORT const char *fs_exception_what(const fs_exception *E) {
+  return E->HasWhat ? E->What.c_str() : nullptr;
+}
+FS_EXPORT void fs_exception_dispose(fs_exception *E) { delete E; }
 
 } // extern "C"

@@ -3,6 +3,7 @@
 #include "dylib.h"
 #include "call_guard.h"
 #include "error.h"
+#include "frames.h"
 #include "link.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -10,9 +11,6 @@
 
 using namespace llvm;
 using namespace fromsource;
-
-extern "C" void __register_frame(void *);
-extern "C" void __deregister_frame(void *);
 
 /// Sections without a priority come after all that have one.
 static constexpr unsigned NoPriority = 65535;
@@ -103,12 +101,13 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
 
   ++Objects;
   LinkedObject &Linked = Job.Result;
+  MayThrow |= Linked.MayThrow;
   merge(NewInitialisers, Linked.Initialisers);
   merge(NewFinalisers, Linked.Finalisers);
   append(NewIfuncs, Linked.Ifuncs);
   append(Functions, Linked.Functions);
   if (Linked.EhFrame) {
-    __register_frame(Linked.EhFrame);
+    registerFrames(Linked.EhFrame);
     EhFrames.push_back(Linked.EhFrame);
   }
   if (!Linked.Sections.empty())
@@ -221,7 +220,7 @@ Error fs_dylib::remove() {
   dropThreadDestructors(DsoHandle);
   DebugObjects.clear();
   for (void *Frame : EhFrames)
-    __deregister_frame(Frame);
+    deregisterFrames(Frame);
   Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));
   JD.reset();
   fs_session &Session = S;

@@ -23,6 +23,7 @@ struct fs_dylib {
   llvm::Error remove();
 
   const char *symbols() const { return Symbols.c_str(); }
+  bool mayThrow() const { return MayThrow; }
   const char *code();
   llvm::Expected<uint64_t> lookup(llvm::StringRef Name);
 
@@ -53,6 +54,7 @@ private:
   std::string Symbols;
   std::string Code;
   size_t Objects = 0;
+  bool MayThrow = false;
   std::atomic<bool> Finalised{false};
 };
 

@@ -55,6 +55,7 @@ struct LinkedObject {
   /// Of an object with debug information.
   std::vector<SectionAddress> Sections;
   std::vector<CodeRange> Functions;
+  bool MayThrow = false;
   /// In the format of fs_dylib_symbols.
   std::string Symbols;
 };

@@ -25,11 +25,12 @@ extern "C" {
 
 /// Raised with every change of this header; src/loader/orc.ts refuses a shim
 /// with another number.
-#define FS_ABI_VERSION 6
+#define FS_ABI_VERSION 7
 
 typedef struct fs_error fs_error;
 typedef struct fs_session fs_session;
 typedef struct fs_dylib fs_dylib;
+typedef struct fs_exception fs_exception;
 
 typedef enum fs_error_kind {
   /// A bug or an unforeseen failure inside LLVM; the message is all there is.
@@ -120,6 +121,10 @@ fs_error *fs_dylib_code(fs_dylib *dylib, const char **text_out);
 fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
                           uint64_t *address_out);
 
+/// Whether exceptions may leave the dylib's functions: one of its objects needs
+/// something of the C++ runtime or of an unwinder.
+int fs_dylib_may_throw(const fs_dylib *dylib);
+
 /// Runs the calling thread's thread-local destructors, `.fini_array`, and what
 /// the dylib's code registered with atexit and __cxa_atexit, in the order that
 /// dlclose would, on the calling thread. Once: a second call does nothing. An
@@ -138,6 +143,38 @@ fs_error *fs_dylib_remove(fs_dylib *dylib);
 /// An error when one throws, which would end the process from within dlopen:
 /// the rest do not run. `entries` is the library's own DT_INIT_ARRAY.
 fs_error *fs_run_initialisers(void (*const *entries)(void), size_t count);
+
+/// A function that is called through `thunk`, from which no exception comes.
+typedef struct fs_guard {
+  void *function;
+  uint16_t stack_words;
+  uint16_t reserved;
+  /// Set to 1 by a call that an exception ended; what it returned is zero. The
+  /// caller sets it to 0, and takes the exception.
+  uint32_t thrown;
+  /// Of the last such call; NULL when there was no memory for it. Whoever sets
+  /// it to NULL owns it, and gives it back with fs_exception_dispose.
+  fs_exception *exception;
+  void *reserved_too;
+} fs_guard;
+
+/// Makes a thunk for the function, which may be anywhere. `stack_words` is how
+/// many of its arguments are passed on the stack, each of 8 bytes. The thunk
+/// has the function's type. As many calls may be in it as like, but one at a
+/// time may end: the exception is the guard's, not the call's. A forced unwind
+/// (pthread_exit) passes.
+fs_error *fs_guard_create(void *function, uint64_t stack_words,
+                          fs_guard **guard_out, void **thunk_out);
+
+/// No call may be in it, and none may follow.
+void fs_guard_dispose(fs_guard *guard);
+
+/// The type's name in C++. Owned by the exception.
+const char *fs_exception_type(const fs_exception *exception);
+/// What a std::exception says of itself, NULL of any other. Owned by the
+/// exception.
+const char *fs_exception_what(const fs_exception *exception);
+void fs_exception_dispose(fs_exception *exception);
 
 /// From the first of its addresses up to the next entry's; where there is no
 /// code of the table `line` is 0.

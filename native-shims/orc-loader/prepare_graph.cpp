@@ -81,6 +81,17 @@ static Error missingSymbols(LinkGraph &G, LinkJob &Job,
   return Error(std::move(Err));
 }
 
+/// Whether a name belongs to what can throw: C++, the parts of its runtime that
+/// code in C does not use, and unwinders.
+static bool isOfExceptions(StringRef Name) {
+  if (Name.starts_with("_Z") || Name.starts_with("_Unwind_") ||
+      Name.starts_with("__gxx_personality"))
+    return true;
+  return Name.starts_with("__cxa_") && !Name.ends_with("atexit") &&
+         !Name.ends_with("atexit_impl") && Name != "__cxa_finalize" &&
+         Name != "__cxa_at_quick_exit";
+}
+
 /// Gives every name from outside its address now, which spares JITLink's lookup
 /// and tells all missing names at once, before anything is added.
 static Error bindExternals(LinkGraph &G, LinkJob &Job) {
@@ -98,6 +109,7 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
                                   G.external_symbols().end());
   for (Symbol *Sym : Externals) {
     StringRef Name = *Sym->getName();
+    Job.Result.MayThrow |= isOfExceptions(Name);
     if (Name == "_GLOBAL_OFFSET_TABLE_" || Job.DefinedEarlier(Name) ||
         isSectionBound(G, Name))
       continue;

@@ -5,10 +5,12 @@ import { Turns } from '../turns.ts';
 import { describeMismatch, unusualTest, usualArgument } from './arguments.ts';
 import { type Callback, guardCallback } from './callback.ts';
 import { callBegins, callEnds } from './exit-guard.ts';
+import type { CallGuards } from './guard.ts';
 import type { CType, Prototype, ScalarName, Signature } from './prototype.ts';
 
 type KoffiType = ReturnType<typeof koffi.pointer>;
-type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
+/** A native function, as koffi gives it. */
+export type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
 
 /** A function of a library. It checks the number of its arguments, and that no plain number is passed as a pointer. */
 export type BoundFunction<F extends (...args: any) => any> = F & {
@@ -21,6 +23,8 @@ export type BoundFunction<F extends (...args: any) => any> = F & {
 
 /** Keeps a generation's code in place while asynchronous calls run in it. */
 export interface CallScope {
+  /** Of code that may throw, where there is what catches it. */
+  readonly guards: CallGuards | null;
   enter(): void;
   leave(): void;
 }
@@ -61,7 +65,8 @@ function koffiType(type: CType): string | KoffiType {
   }
 }
 
-function koffiProto(signature: Signature): KoffiType {
+/** Of a function of that signature. */
+export function koffiProto(signature: Signature): KoffiType {
   const { result, parameters } = signature;
   const make = () =>
     koffi.proto(
@@ -106,7 +111,9 @@ export class FunctionSlot {
 
   /** All later calls go to `address`. `scope` is told of asynchronous ones. */
   retarget(address: bigint, scope: CallScope): void {
-    this.target = koffi.decode(address, koffiProto(this.prototype)) as Call;
+    const { guards } = scope;
+    const { prototype } = this;
+    this.target = guards ? guards.bind(prototype, address) : (koffi.decode(address, koffiProto(prototype)) as Call);
     this.#scope = scope;
   }
 

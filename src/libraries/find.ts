@@ -7,6 +7,7 @@ import { LinkError, ToolchainError } from '../errors.ts';
 import { nearNames } from '../near-names.ts';
 import type { Runtime } from '../runtimes.ts';
 import { sha256 } from '../sha256.ts';
+import { libcxxFirst } from './libcxx.ts';
 import { readLinkerScript } from './linker-script.ts';
 
 /** One file to link to. */
@@ -31,7 +32,7 @@ export const RUNTIME = new Set('c m dl pthread rt util gcc gcc_s stdc++'.split('
 
 /** The file that `-l` would find. Throws LinkError when there is none. */
 export function findByName(search: Search, name: string): string {
-  for (const folder of search.folders) {
+  for (const folder of libcxxFirst(name, search.folders)) {
     for (const file of [`lib${name}.so`, `lib${name}.a`]) {
       const path = join(folder, file);
       if (existsSync(path)) return path;

@@ -7,6 +7,8 @@ import type { ImportSlots } from './imports.ts';
 import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
+/** It, and what it needs, take names from each other before what the process has of them. */
+export const RTLD_DEEPBIND = 8;
 const RTLD_DI_LINKMAP = 2;
 
 // koffi takes 65 µs for its first library, 40 for its first function, 8 for each more: what every open needs is declared
@@ -19,6 +21,11 @@ export const addressIn: (handle: bigint, name: string) => bigint | null = progra
   'void *',
   'const char *',
 ]);
+
+/** Whether an open object, or what it needs, brings a C++ runtime or an unwinder, without which nothing is thrown. */
+export function bringsExceptions(handle: bigint): boolean {
+  return (addressIn(handle, '__cxa_throw') ?? addressIn(handle, '_Unwind_RaiseException')) !== null;
+}
 
 /** Locks the mutex at an address, for which zeroes will do. 0, or an errno when it was locked, by whatever thread. */
 export const tryLock: (mutex: bigint) => number = program.func('pthread_mutex_trylock', 'int', ['void *']);
@@ -50,13 +57,14 @@ const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void 
  * @throws LinkError when the dynamic linker refuses it.
  */
 export function openObject(library: string, file: string, flags = 0): bigint {
-  return dlopen(file, RTLD_NOW | flags) ?? openAgain(library, file);
+  const mode = RTLD_NOW | flags;
+  return dlopen(file, mode) ?? openAgain(library, file, mode);
 }
 
 /** For the reason, which the dynamic linker forgets when koffi, by `dlsym`, declares the first `dlerror`. */
-function openAgain(library: string, file: string): bigint {
+function openAgain(library: string, file: string, mode: number): bigint {
   const reason = dlerror();
-  const handle = dlopen(file, RTLD_NOW);
+  const handle = dlopen(file, mode);
   if (handle === null)
     throw new LinkError(library, `${library}: the dynamic linker refused the library: ${reason()}`, []);
   return handle;
@@ -93,6 +101,7 @@ export function openSharedObject(
     return {
       symbols,
       find: (name) => symbols.get(name),
+      mayThrow: () => isOpen && bringsExceptions(handle),
       async readCode() {
         if (readCode !== undefined) return readCode(base);
         const { NO_CODE, readMappedCode } = await import('./image-code.ts');

@@ -20,6 +20,9 @@ const SHF_EXECINSTR = 4;
 /** What a claim takes: a `pthread_mutex_t` is 40 bytes on x86-64 and 48 on arm64. */
 const CLAIM_BYTES = 64;
 
+/** A name of C++, of its runtime but for what C has too, or of an unwinder. The native shim has the same rule. */
+const EXCEPTION_NAME = /^(?:_Z|_Unwind_|__gxx_personality|__cxa_(?!(?:thread_)?atexit|at_quick_exit|finalize))/;
+
 /** Initialisers that the dynamic linker is kept from. */
 export interface Initialisers {
   /** Of the table of their addresses, from the address at which the object is loaded. */
@@ -40,6 +43,8 @@ export interface ImageLayout {
    */
   readonly code: { readonly from: number; readonly to: number } | null;
   readonly symbols: SymbolTable;
+  /** Whether it needs something of the C++ runtime or of an unwinder; of an older image that is not said. */
+  readonly mayThrow?: boolean;
   /** What is to be filled before anything of it runs. */
   readonly imports?: readonly ImportSlots[];
 }
@@ -119,7 +124,9 @@ export function prepareImage(file: Uint8Array, takes: (count: number) => boolean
   const claim = Math.ceil((last.address + last.memorySize) / 16) * 16;
   const end = claim + CLAIM_BYTES;
   viewOf(file).setBigUint64(last.memorySizeAt, BigInt(end - last.address), true);
-  return { initialisers: takeInitialisers(file, takes), claim, end, code: findCode(file, symbols), symbols };
+  const { needed, wished } = readLinkSymbols(file, 'dynamic');
+  const mayThrow = [...needed, ...wished].some((name) => EXCEPTION_NAME.test(name));
+  return { initialisers: takeInitialisers(file, takes), claim, end, code: findCode(file, symbols), symbols, mayThrow };
 }
 
 function takeInitialisers(file: Uint8Array, takes: (count: number) => boolean): Initialisers | null {

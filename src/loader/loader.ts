@@ -57,6 +57,8 @@ export interface LinkRequest {
 export interface LoadedImage {
   /** One exported symbol, without reading the table of all where that can be helped; a function's size may be 0 then. */
   find(name: string): SymbolInfo | undefined;
+  /** Whether C++ exceptions may leave its functions: it, or what it is linked to, needs what throws or unwinds. */
+  mayThrow(): boolean;
   /** All exported symbols; made at its first use. */
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
   /**

@@ -2,7 +2,15 @@
 
 import { readExports } from '../elf.ts';
 import { koffi } from '../koffi.ts';
-import { addressesOf, addressIn, closeObject, fillImports, openObject, tryLock } from './dynamic-linker.ts';
+import {
+  addressesOf,
+  addressIn,
+  bringsExceptions,
+  closeObject,
+  fillImports,
+  openObject,
+  tryLock,
+} from './dynamic-linker.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { runInitialisers } from './initialisers.ts';
 import type { LoadedImage, SymbolInfo } from './loader.ts';
@@ -50,7 +58,8 @@ export function openLinkedImage(
   }
 }
 
-function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: table }: ImageLayout): LoadedImage {
+function imageOf(handle: bigint, base: bigint, path: string, layout: ImageLayout): LoadedImage {
+  const { code, symbols: table } = layout;
   let symbols: ReadonlyMap<string, SymbolInfo> | undefined;
   let isOpen = true;
 
@@ -73,6 +82,9 @@ function imageOf(handle: bigint, base: bigint, path: string, { code, symbols: ta
       if (offset < code.from || offset >= code.to) return this.symbols.get(name);
       return { address, kind: 'function', size: 0 };
     },
+
+    // A name that the dynamic linker looks for in vain takes it 20 µs, the first time.
+    mayThrow: () => layout.mayThrow ?? (isOpen && bringsExceptions(handle)),
 
     async readCode() {
       const { NO_CODE, readMappedCode } = await import('./image-code.ts');

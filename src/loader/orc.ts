@@ -15,6 +15,7 @@ interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
   dylibAddObject(dylib: Pointer, bytes: Uint8Array, size: number): Promise<Pointer>;
   dylibInitialize(dylib: Pointer): Pointer;
   dylibSymbols(dylib: Pointer, out: BigUint64Array): Pointer;
+  dylibMayThrow(dylib: Pointer): number;
   dylibCode(dylib: Pointer, out: BigUint64Array): Pointer;
   dylibFinalize(dylib: Pointer): Pointer;
   dylibRemove(dylib: Pointer): Pointer;
@@ -103,6 +104,10 @@ class OrcImage implements LoadedImage {
     return this.symbols.get(name);
   }
 
+  mayThrow(): boolean {
+    return this.#dylib !== null && this.#shim.dylibMayThrow(this.#dylib) !== 0;
+  }
+
   async readCode(): Promise<ImageCode> {
     const { parseCode } = await import('./orc-code.ts');
     if (this.#dylib === null) return { ranges: [], functions: [], lines: [] };
@@ -179,6 +184,7 @@ function openSession({ library, check, errorKind, errorMessage, errorDispose }: 
       ),
     dylibInitialize: library.func('fs_dylib_initialize', POINTER, [POINTER]),
     dylibSymbols: library.func('fs_dylib_symbols', POINTER, [POINTER, POINTER]),
+    dylibMayThrow: library.func('fs_dylib_may_throw', 'int', [POINTER]),
     // Declared when it is asked for, which in most programs nobody does.
     dylibCode: (dylib, out) => library.func('fs_dylib_code', POINTER, [POINTER, POINTER])(dylib, out),
     dylibFinalize: library.func('fs_dylib_finalize', POINTER, [POINTER]),

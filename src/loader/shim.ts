@@ -10,7 +10,7 @@ import { openBefore } from './dynamic-linker.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
-const ABI_VERSION = 6;
+const ABI_VERSION = 7;
 
 const BUILT_SHIM = 'native-shims/build/libfromsource_orc.so';
 

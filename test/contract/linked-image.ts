@@ -2,13 +2,15 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { CompileInput } from '../../src/compile/compiler.ts';
 import { compile } from '../../src/compile/queue.ts';
-import type { Build } from '../../src/generation.ts';
+import { type Build, guardsOf } from '../../src/generation.ts';
+import { allKept } from '../../src/keep.ts';
 import { SourceLibrary } from '../../src/library.ts';
 import { linkTo } from '../../src/link-to.ts';
+import { loadSourceLibrary } from '../../src/load-source-library.ts';
 import { type LinkedImage, makeLinkedImage } from '../../src/loader/linked-image.ts';
 import type { LinkRequest, Loader } from '../../src/loader/loader.ts';
 import { openLinkedImage } from '../../src/loader/open-image.ts';
@@ -78,10 +80,24 @@ async function build(given: ResolvedSpec): Promise<Build> {
     stages: { toolchain: 0, compile: 0, link: 0 },
     diagnostics,
     dependencies: [],
+    guards: await guardsOf(library, image),
   };
 }
 
 export async function loadFromImage(spec: SourceLibrarySpec): Promise<SourceLibrary> {
+  if (spec.libraries !== undefined || spec.flags?.includes('-stdlib=libc++')) return loadFromCache(spec);
   const resolved = resolveSpec(spec);
   return new SourceLibrary(resolved, build, await build(resolved));
+}
+
+/** What a library takes from others is the cache's to remember: the first load makes the image, the second opens it. */
+async function loadFromCache(spec: SourceLibrarySpec): Promise<SourceLibrary> {
+  const dir = dirname(freshFile());
+  const load = () => loadSourceLibrary({ ...spec, loader: 'auto', cache: { dir: join(dir, 'cache') } } as typeof spec);
+  await (await load()).dispose();
+  await allKept();
+  const library = await load();
+  const [{ reason }] = [library.loader as { readonly reason?: string }];
+  if (reason !== 'its linked image is in the cache') throw new Error(`it was not opened from the cache: ${reason}`);
+  return library;
 }

@@ -83,7 +83,7 @@ describe('the runtime libraries of flags', () => {
     execFileSync('clang-22', ['-c', '-fPIC', '-fsanitize=undefined', '-x', 'c', '-', '-o', file], { input: PLUS });
     const [runtime] = runtimesFor(['-fsanitize=undefined'], clang);
     const missing = { kind: 'runtime', runtime: { ...runtime, files: ['lib/linux/libnowhere.so'] } } as any;
-    const linking = { libraries: [missing], libraryPaths: [], pkgConfig: [], imports: null };
+    const linking = { libraries: [missing], libraryPaths: [], pkgConfig: [], imports: null, resolve: false };
     const error = await linkLibraries({ library: 'lib', compilerPath }, linking, readFileSync(file)).catch(
       (each) => each,
     );

@@ -1,0 +1,149 @@
+/** What libraries that are linked to each other share, by the ways in which objects come together. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import {
+  loadSealedLibrary,
+  loadSourceLibrary,
+  type SourceLibrary,
+  type SourceLibrarySpec,
+  seal,
+} from '../../src/index.ts';
+import { allKept } from '../../src/keep.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fromsource-sharing-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let serial = 0;
+const live: SourceLibrary[] = [];
+afterEach(async () => {
+  for (const library of live.splice(0).reverse()) await library.dispose();
+});
+
+const HEADER = `
+  inline int counter = 5;
+  inline int &inner() { static int value = 30; return value; }
+  template <typename T> struct Held { static int count; };
+  template <typename T> int Held<T>::count = 1;
+  #define SUM counter + 100 * inner() + 10000 * Held<int>::count
+`;
+const CHANGE = 'extern "C" int change() { inner()++; Held<int>::count++; return ++counter; }';
+const CHANGED = 6 + 3100 + 20000;
+
+function write(text: string, extension = 'cpp'): string {
+  const path = join(folder, `file-${serial++}.${extension}`);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe.each(['orc', 'shared-object'] as const)('by %s', (loader) => {
+  async function load(spec: Partial<SourceLibrarySpec>): Promise<SourceLibrary> {
+    const library = await loadSourceLibrary({ name: `sharing-${serial++}`, loader, ...spec } as SourceLibrarySpec);
+    live.push(library);
+    return library;
+  }
+  const loadCxx = (source: string, spec: Partial<SourceLibrarySpec> = {}) =>
+    load({ source: HEADER + source, language: 'c++', ...spec } as Partial<SourceLibrarySpec>);
+
+  test('a member of an archive, and several files, share what the library shares', async () => {
+    const low = await loadCxx(CHANGE);
+    const member = write(`${HEADER} extern "C" int member() { return SUM; }`);
+    execFileSync('clang++-22', ['-std=c++17', '-fPIC', '-O2', '-c', member, '-o', `${member}.o`]);
+    const archive = join(folder, `lib${serial++}.a`);
+    execFileSync('ar', ['rc', archive, `${member}.o`]);
+    const source =
+      'extern "C" int member(); extern "C" int sum() { return member(); } extern "C" int own() { return counter; }';
+    const top = await loadCxx(source, { libraries: [low, archive] });
+    const header = write(HEADER, 'h');
+    const sums = ['a', 'b'].map((name) => write(`#include "${header}"\nextern "C" int sum_${name}() { return SUM; }`));
+    const files = await load({ files: sums, libraries: [low] } as Partial<SourceLibrarySpec>);
+    low.func('int change()')();
+    expect(top.func('int sum()')()).toBe(CHANGED);
+    expect(top.func('int own()')()).toBe(6);
+    expect([files.func('int sum_a()')(), files.func('int sum_b()')()]).toEqual([CHANGED, CHANGED]);
+  });
+
+  test('what gcc compiled shares as well, and common variables of C', async () => {
+    const compiler = 'g++';
+    const low = await loadCxx(CHANGE, { compiler });
+    const top = await loadCxx('extern "C" int sum() { return SUM; }', { compiler, libraries: [low] });
+    low.func('int change()')();
+    expect(top.func('int sum()')()).toBe(CHANGED);
+    const flags = ['-fcommon', '-g'];
+    const one = await load({ source: 'int common; int next(void) { return ++common; }', flags });
+    const two = await load({ source: 'int common; int next(void) { return ++common; }', flags, libraries: [one] });
+    expect([one, two, one].map((each) => each.func('int next(void)')())).toEqual([1, 2, 3]);
+    expect(two.variable('int common').value).toBe(3);
+  });
+
+  test('a shared object gives its definitions too', async () => {
+    const source = write(`${HEADER}${CHANGE}`);
+    const path = join(folder, `lib${serial++}.so`);
+    execFileSync('clang++-22', ['-std=c++17', '-fPIC', '-O2', '-shared', source, '-o', path]);
+    const top = await loadCxx('extern "C" int change(); extern "C" int sum() { change(); return SUM; }', {
+      libraries: [path],
+    });
+    expect(top.func('int sum()')()).toBe(CHANGED);
+  });
+
+  test('a weak definition of C is a library’s own, and so is what `imports` denies', async () => {
+    const hook = (value: number) => `__attribute__((weak)) int hook(void) { return ${value}; }`;
+    const low = await load({ source: `${hook(1)} int low(void) { return hook(); }` });
+    const top = await load({ source: `${hook(2)} int top(void) { return hook(); }`, libraries: [low] });
+    expect([low.func('int low(void)')(), top.func('int top(void)')()]).toEqual([1, 2]);
+    const one = await loadCxx(CHANGE);
+    const two = await loadCxx('extern "C" int sum() { return SUM; }', {
+      libraries: [one],
+      imports: { deny: ['counter'] },
+    });
+    one.func('int change()')();
+    expect(two.func('int sum()')()).toBe(CHANGED - 1);
+  });
+
+  test('after a reload of the other a library shares with the code that it is linked to, until its own reload', async () => {
+    const low = await loadCxx(CHANGE);
+    const top = await loadCxx('extern "C" int get() { return counter; }', { libraries: [low] });
+    const [change, get] = [low.func('int change()'), top.func('int get()')];
+    change();
+    await low.reload();
+    expect([change(), get()]).toEqual([6, 6]);
+    expect([change(), get()]).toEqual([7, 6]);
+    await top.reload();
+    expect([change(), get()]).toEqual([8, 8]);
+  });
+});
+
+test('what is shared is taken from the cache as it was', async () => {
+  const cache = { dir: join(folder, 'cache') };
+  const low = await loadSourceLibrary({ name: 'low', source: HEADER + CHANGE, language: 'c++', cache });
+  live.push(low);
+  for (const status of ['miss', 'hit', 'hit']) {
+    const source = `${HEADER} extern "C" int get() { return counter; }`;
+    const top = await loadSourceLibrary({ name: 'top', source, language: 'c++', cache, libraries: [low] });
+    expect(top.cache.status).toBe(status);
+    expect(top.func('int get()')()).toBe(low.func('int change()')() - 1);
+    expect(top.variable('int counter').value).toBe(low.variable('int counter').value);
+    await top.dispose();
+    await allKept();
+  }
+});
+
+test('an exception leaves a function of a shared library and of a sealed one, too', async () => {
+  const source = '#include <stdexcept>\nextern "C" int f(int n) { if (n < 0) throw std::length_error("f"); return n; }';
+  const path = join(folder, 'libthrows.so');
+  execFileSync('clang++-22', ['-fPIC', '-O2', '-shared', write(source), '-o', path]);
+  live.push(await loadSourceLibrary({ name: 'shared', sharedLibrary: path }));
+  await seal({ name: 'sealed', source, language: 'c++' }, join(folder, 'throws.fsl'));
+  for (const loader of ['orc', 'shared-object'] as const) {
+    live.push(await loadSealedLibrary(join(folder, 'throws.fsl'), { loader, name: `sealed-${loader}` }));
+  }
+  for (const library of live) {
+    const f = library.func('int f(int)');
+    expect(f(4)).toBe(4);
+    expect(() => f(-1)).toThrow(`${library.name}: f threw std::length_error: f`);
+    await expect(f.async(-1)).rejects.toThrow('std::length_error');
+  }
+});
