@@ -169,6 +169,7 @@ export class DriverClient implements AsyncDisposable {
       outputs,
       passes,
       preamble,
+      declaredBefore: null,
       maxMemoryBytes,
     };
     return encodeFrame({ message, attachments });

@@ -1,0 +1,165 @@
+/** Finds out what a snippet is by compiling it as what it may be, and gives the objects. Nothing of it runs here. */
+
+import type { CompileRequest } from '../compile/compiler.ts';
+import { compile } from '../compile/queue.ts';
+import { BindingError, CompileError, type Diagnostic } from '../errors.ts';
+import type { Toolchain } from '../toolchain/discover.ts';
+import {
+  asDeclarations,
+  asExpression,
+  asInitialised,
+  asStatements,
+  type NamedText,
+  type SnippetScope,
+  type SnippetText,
+} from './snippet-text.ts';
+import { findCuts, isBlank, onlyPart } from './split.ts';
+import { refusalOf } from './value.ts';
+
+/** A snippet, or a part of one, ready to be linked and run. */
+export interface SnippetPart {
+  readonly object: Uint8Array;
+  /** What later snippets see of it, or null. */
+  readonly declared: NamedText | null;
+}
+
+/** What all compiles of a snippet have in common. */
+export interface SnippetCompile {
+  readonly toolchain: Toolchain;
+  /** Of the library; the input is replaced. */
+  readonly request: CompileRequest;
+  /** In-memory files of the library, its source among them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly scope: SnippetScope;
+  readonly snippet: NamedText;
+}
+
+/** How clang says that C wants this initialiser in a function. */
+const NOT_CONSTANT = 'initializer element is not a compile-time constant';
+
+/**
+ * As an expression; else as declarations; else cut into the fewest parts that are declarations or statements, of which
+ * the last may be an expression.
+ *
+ * @throws CompileError of the attempt that came farthest, BindingError for a value that JavaScript does not have.
+ */
+export function compileSnippet(given: SnippetCompile): Promise<SnippetPart[]> {
+  return new Attempts(given).run();
+}
+
+class Attempts {
+  readonly #given: SnippetCompile;
+  readonly #parts: SnippetPart[] = [];
+  #farthest: { readonly error: CompileError; readonly place: number } | undefined;
+  /** Of the last attempt that failed. */
+  #lastErrors: readonly string[] = [];
+
+  constructor(given: SnippetCompile) {
+    this.#given = given;
+  }
+
+  async run(): Promise<SnippetPart[]> {
+    const { snippet } = this.#given;
+    if (isBlank(snippet.text)) return [];
+    const whole = (await this.#expression(snippet)) ?? (await this.#declarations(snippet));
+    if (whole !== null) return [whole];
+    const { text, name } = snippet;
+    const cuts = findCuts(text);
+    for (let from = 0; from < text.length; ) {
+      const found = await this.#shortest(from, cuts);
+      if (found === null) throw this.#farthest?.error;
+      if (found.part !== null) this.#parts.push(this.#named(found.part, name));
+      from = found.to;
+    }
+    return this.#parts;
+  }
+
+  /** Several parts of one snippet stay under names of their own. */
+  #named({ object, declared }: SnippetPart, name: string): SnippetPart {
+    if (declared === null) return { object, declared };
+    return { object, declared: { name: `${name}:${this.#parts.length + 1}`, text: declared.text } };
+  }
+
+  /** The shortest part that is something: an `if` without its `else` is, which is why no cut is there. */
+  async #shortest(from: number, cuts: readonly number[]) {
+    const { text, name } = this.#given.snippet;
+    for (const to of cuts) {
+      if (to <= from) continue;
+      const isLast = to === text.length;
+      if (isBlank(text.slice(from, to))) {
+        if (isLast) return { to, part: null };
+        continue;
+      }
+      const part = { name, text: onlyPart(text, from, to) };
+      const made =
+        (isLast && from > 0 ? await this.#expression(part) : null) ??
+        (from > 0 || !isLast ? await this.#declarations(part) : null) ??
+        (await this.#initialised(part, from)) ??
+        (await this.#statements(part));
+      if (made !== null) return { to, part: made };
+    }
+    return null;
+  }
+
+  async #expression(snippet: NamedText): Promise<SnippetPart | null> {
+    const object = await this.#try(snippet, asExpression(this.#scope(), snippet));
+    return object === null ? null : { object, declared: null };
+  }
+
+  async #declarations(snippet: NamedText): Promise<SnippetPart | null> {
+    const object = await this.#try(snippet, asDeclarations(this.#scope(), snippet));
+    return object === null ? null : { object, declared: snippet };
+  }
+
+  async #statements(snippet: NamedText): Promise<SnippetPart | null> {
+    const object = await this.#try(snippet, asStatements(this.#scope(), snippet));
+    return object === null ? null : { object, declared: null };
+  }
+
+  /** Only what failed as a declaration for that reason alone. */
+  async #initialised(snippet: NamedText, from: number): Promise<SnippetPart | null> {
+    const failed = this.#lastErrors;
+    if (this.#given.scope.language !== 'c' || !failed.every((message) => message.startsWith(NOT_CONSTANT))) return null;
+    const text = asInitialised(this.#scope(), { ...snippet, text: snippet.text.slice(from) });
+    const object = text === null ? null : await this.#try(snippet, text);
+    return object === null || text === null ? null : { object, declared: { ...snippet, text: text.declaration } };
+  }
+
+  #scope(): SnippetScope {
+    const { scope } = this.#given;
+    return { ...scope, declared: [...scope.declared, ...this.#parts.flatMap(({ declared }) => declared ?? [])] };
+  }
+
+  /** The object, or null when it does not compile. */
+  async #try(snippet: NamedText, { text, declaredBefore }: SnippetText): Promise<Uint8Array | null> {
+    const { toolchain, request, headers, scope } = this.#given;
+    const parts = Object.fromEntries([...this.#scope().declared, snippet].map((each) => [each.name, each.text]));
+    const input = { kind: 'text', text, displayName: scope.wrapper, headers, parts } as const;
+    try {
+      return (await compile(toolchain, { ...request, input, declaredBefore })).object;
+    } catch (error) {
+      if (!(error instanceof CompileError)) throw error;
+      const refusal = refusalOf(error);
+      if (refusal !== null) throw refused(request.library, snippet, refusal);
+      const errors = error.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal');
+      this.#lastErrors = errors.map(({ message }) => message);
+      const place = placeOf(errors[0], snippet.name, scope.wrapper);
+      if (place > (this.#farthest?.place ?? Number.NEGATIVE_INFINITY)) this.#farthest = { error, place };
+      return null;
+    }
+  }
+}
+
+function refused(library: string, { name, text }: NamedText, refusal: string): BindingError {
+  const type = text.trim();
+  const message = `${library}: the value of ${name} can't be given to JavaScript: it is ${refusal}, or end it with \`;\` to run it without its value`;
+  return new BindingError(library, message, { function: '', parameter: null, type });
+}
+
+/** How much of the snippet was understood before the error. What the text around it says is said of its end. */
+function placeOf(error: Diagnostic | undefined, snippet: string, wrapper: string): number {
+  if (error === undefined) return -1;
+  const within = [error, ...error.notes].find(({ file }) => file === snippet);
+  if (within !== undefined) return within.line * 65_536 + within.column;
+  return error.file === wrapper ? Number.MAX_SAFE_INTEGER : -1;
+}
