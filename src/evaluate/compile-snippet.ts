@@ -8,12 +8,12 @@ import {
   asDeclarations,
   asExpression,
   asInitialised,
-  asStatements,
+  asStatement,
   type NamedText,
   type SnippetScope,
   type SnippetText,
 } from './snippet-text.ts';
-import { findCuts, isBlank, onlyPart } from './split.ts';
+import { findCuts, isBlank, isUnterminated, onlyPart } from './split.ts';
 import { refusalOf } from './value.ts';
 
 /** A snippet, or a part of one, ready to be linked and run. */
@@ -31,7 +31,7 @@ export interface SnippetCompile {
   /** In-memory files of the library, its source among them. */
   readonly headers: Readonly<Record<string, string>>;
   readonly scope: SnippetScope;
-  readonly snippet: NamedText;
+  readonly snippet: Pick<NamedText, 'name' | 'text'>;
 }
 
 /** How clang says that C wants this initialiser in a function. */
@@ -50,7 +50,7 @@ export function compileSnippet(given: SnippetCompile): Promise<SnippetPart[]> {
 class Attempts {
   readonly #given: SnippetCompile;
   readonly #parts: SnippetPart[] = [];
-  #farthest: { readonly error: CompileError; readonly place: number } | undefined;
+  #best: { readonly error: CompileError; readonly place: number } | undefined;
   /** Of the last attempt that failed. */
   #lastErrors: readonly string[] = [];
 
@@ -61,13 +61,14 @@ class Attempts {
   async run(): Promise<SnippetPart[]> {
     const { snippet } = this.#given;
     if (isBlank(snippet.text)) return [];
-    const whole = (await this.#expression(snippet)) ?? (await this.#declarations(snippet));
-    if (whole !== null) return [whole];
     const { text, name } = snippet;
-    const cuts = findCuts(text);
+    const all = { ...snippet, isUnterminated: isUnterminated(text) };
+    const whole = (await this.#expression(all)) ?? (await this.#declarations(all));
+    if (whole !== null) return [whole];
+    const cuts = [...findCuts(text), text.length];
     for (let from = 0; from < text.length; ) {
       const found = await this.#shortest(from, cuts);
-      if (found === null) throw this.#farthest?.error;
+      if (found === null) throw this.#best?.error;
       if (found.part !== null) this.#parts.push(this.#named(found.part, name));
       from = found.to;
     }
@@ -90,12 +91,12 @@ class Attempts {
         if (isLast) return { to, part: null };
         continue;
       }
-      const part = { name, text: onlyPart(text, from, to) };
+      const part = { name, text: onlyPart(text, from, to), isUnterminated: isLast && isUnterminated(text) };
       const made =
         (isLast && from > 0 ? await this.#expression(part) : null) ??
         (from > 0 || !isLast ? await this.#declarations(part) : null) ??
         (await this.#initialised(part, from)) ??
-        (await this.#statements(part));
+        (await this.#statement(part));
       if (made !== null) return { to, part: made };
     }
     return null;
@@ -108,11 +109,11 @@ class Attempts {
 
   async #declarations(snippet: NamedText): Promise<SnippetPart | null> {
     const object = await this.#try(snippet, asDeclarations(this.#scope(), snippet));
-    return object === null ? null : { object, declared: snippet };
+    return object === null ? null : { object, declared: closed(snippet) };
   }
 
-  async #statements(snippet: NamedText): Promise<SnippetPart | null> {
-    const object = await this.#try(snippet, asStatements(this.#scope(), snippet));
+  async #statement(snippet: NamedText): Promise<SnippetPart | null> {
+    const object = await this.#try(snippet, asStatement(this.#scope(), snippet));
     return object === null ? null : { object, declared: null };
   }
 
@@ -132,19 +133,19 @@ class Attempts {
 
   /** The object, or null when it does not compile. */
   async #try(snippet: NamedText, { text, declaredBefore }: SnippetText): Promise<Uint8Array | null> {
-    const { toolchain, request, headers, scope } = this.#given;
+    const { toolchain, request, headers } = this.#given;
     const parts = Object.fromEntries([...this.#scope().declared, snippet].map((each) => [each.name, each.text]));
-    const input = { kind: 'text', text, displayName: scope.wrapper, headers, parts } as const;
+    const input = { kind: 'text', text, displayName: snippet.name, headers, parts } as const;
     try {
       return (await compile(toolchain, { ...request, input, declaredBefore })).object;
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
-      const refusal = refusalOf(error);
-      if (refusal !== null) throw refused(request.library, snippet, refusal);
       const errors = error.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal');
+      const refusal = isReadable(errors) ? refusalOf(errors) : null;
+      if (refusal !== null) throw refused(request.library, snippet, refusal);
       this.#lastErrors = errors.map(({ message }) => message);
-      const place = placeOf(errors[0], snippet.name, scope.wrapper);
-      if (place > (this.#farthest?.place ?? Number.NEGATIVE_INFINITY)) this.#farthest = { error, place };
+      const place = placeOf(errors, snippet.name);
+      if (place > (this.#best?.place ?? Number.NEGATIVE_INFINITY)) this.#best = { error, place };
       return null;
     }
   }
@@ -156,10 +157,25 @@ function refused(library: string, { name, text }: NamedText, refusal: string): B
   return new BindingError(library, message, { function: '', parameter: null, type });
 }
 
-/** How much of the snippet was understood before the error. What the text around it says is said of its end. */
-function placeOf(error: Diagnostic | undefined, snippet: string, wrapper: string): number {
-  if (error === undefined) return -1;
-  const within = [error, ...error.notes].find(({ file }) => file === snippet);
-  if (within !== undefined) return within.line * 65_536 + within.column;
-  return error.file === wrapper ? Number.MAX_SAFE_INTEGER : -1;
+const closed = ({ name, text, isUnterminated: isOpen }: NamedText): NamedText => ({
+  name,
+  text: isOpen ? `${text}\n;` : text,
+});
+
+/** How clang begins to say that it can't even read something, or not there. */
+const UNREADABLE =
+  /^(?:expected|unexpected|extraneous|type specifier missing|a type specifier is required|unknown type name|C\+\+ requires a type specifier|function definition is not allowed)/;
+
+const isReadable = (errors: readonly Diagnostic[]): boolean =>
+  errors.length > 0 && !errors.some(({ message }) => UNREADABLE.test(message));
+
+/**
+ * How likely it is that the snippet was meant as what was attempted: it is when all of it could be read, and else the
+ * more so, the more of it could be.
+ */
+function placeOf(errors: readonly Diagnostic[], snippet: string): number {
+  if (isReadable(errors)) return Number.MAX_SAFE_INTEGER;
+  const [first] = errors;
+  const within = first === undefined ? undefined : [first, ...first.notes].find(({ file }) => file === snippet);
+  return within === undefined ? -1 : within.line * 65_536 + within.column;
 }

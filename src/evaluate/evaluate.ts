@@ -128,13 +128,13 @@ class Session {
     }
     this.#count += 1;
     const { language, include, headers, request } = source;
-    const wrapper = `${labelOf(library)}:evaluate-${this.#count}`;
+    const name = `${labelOf(library)}:evaluate-${this.#count}.${language === 'c' ? 'c' : 'cpp'}`;
     const parts = await compileSnippet({
       toolchain,
       request: { ...request, signal },
       headers,
-      scope: { language, wrapper, source: include, declared: this.#declared },
-      snippet: { name: `${wrapper}.${language === 'c' ? 'c' : 'cpp'}`, text },
+      scope: { language, wrapper: `${name}:before`, source: include, declared: this.#declared },
+      snippet: { name, text },
     });
     let value: SnippetValue;
     for (const part of parts) value = await this.#run(part, source, toolchain.path, signal);

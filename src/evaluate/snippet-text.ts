@@ -7,16 +7,10 @@ import { storeValue, VALUE_TEMPLATES } from './value.ts';
 /** The function that runs a snippet. */
 export const ENTRY = 'fromsource_evaluate';
 
-/** A text with the name that diagnostics give it. */
-export interface NamedText {
-  readonly name: string;
-  readonly text: string;
-}
-
 /** What a snippet sees. */
 export interface SnippetScope {
   readonly language: Language;
-  /** Of this snippet's text around the snippet, in diagnostics. */
+  /** What diagnostics call the text before the snippet. */
   readonly wrapper: string;
   /** What `#include` finds the library's source by; null when there is none. */
   readonly source: string | null;
@@ -31,7 +25,17 @@ export interface SnippetText {
   readonly declaredBefore: number;
 }
 
+/** A text with the name that diagnostics give it. */
+export interface NamedText {
+  readonly name: string;
+  readonly text: string;
+  /** Whether the `;` behind it may be missing. */
+  readonly isUnterminated?: boolean;
+}
+
 const line = (name: string): string => `#line 1 "${name}"\n`;
+
+const terminator = ({ isUnterminated = false }: NamedText): string => (isUnterminated ? ';' : '');
 
 function compose(scope: SnippetScope, code: string): SnippetText {
   const { source, declared, wrapper, language } = scope;
@@ -52,24 +56,26 @@ function entry({ language }: SnippetScope, body: string): string {
   return `${linkage}__attribute__((visibility("default"))) void ${ENTRY}(void *fromsource_to) {\n${body}\n}`;
 }
 
-/** The snippet in its own lines, and the wrapper's after it. */
-const inserted = (scope: SnippetScope, { name, text }: NamedText): string =>
-  `\n${line(name)}${text}\n${line(scope.wrapper)}`;
+/** The snippet in its own lines. What follows counts as its next line, where an error is that of its end. */
+const inserted = ({ name, text }: NamedText): string => `\n${line(name)}${text}\n`;
 
 /** As an expression, of which the value is asked for. */
 export function asExpression(scope: SnippetScope, snippet: NamedText): SnippetText {
   const { language } = scope;
-  const body = `__auto_type fromsource_value = (${inserted(scope, snippet)});\n${storeValue(language)}`;
+  const body = `__auto_type fromsource_value = (${inserted(snippet)});\n${storeValue(language)}`;
   return compose(scope, `${VALUE_TEMPLATES[language]}\n${entry(scope, body)}`);
 }
 
-/** As statements; what they declare ends with them. */
-export const asStatements = (scope: SnippetScope, snippet: NamedText): SnippetText =>
-  compose(scope, entry(scope, `${inserted(scope, snippet)};`));
+/** As a statement that is no declaration, which would end with it. */
+export const asStatement = (scope: SnippetScope, snippet: NamedText): SnippetText =>
+  compose(scope, entry(scope, `if (1)${inserted(snippet)}${terminator(snippet)}`));
 
 /** As definitions and declarations, directives among them, which stay. */
 export const asDeclarations = (scope: SnippetScope, snippet: NamedText): SnippetText =>
-  compose(scope, `#pragma GCC visibility push(default)\n${inserted(scope, snippet)}\n#pragma GCC visibility pop`);
+  compose(
+    scope,
+    `#pragma GCC visibility push(default)${inserted(snippet)}${terminator(snippet)}\n#pragma GCC visibility pop`,
+  );
 
 /**
  * As variables of C that are initialised by what C wants in a function: they are declared, and stored to when the

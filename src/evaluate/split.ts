@@ -11,6 +11,12 @@ function skipBlank(text: string, from: number): number {
 /** Whether there is nothing but blanks and comments. */
 export const isBlank = (text: string): boolean => skipBlank(text, 0) === text.length;
 
+/** Whether a declaration or statement at the end may lack its `;`: there is neither that nor a `}`, nor a directive. */
+export function isUnterminated(text: string): boolean {
+  const last = findCuts(text).at(-1) ?? 0;
+  return !isBlank(text.slice(last));
+}
+
 /** The end of a text, a character or a comment that begins at a place, or the place itself. */
 function skipToken(text: string, at: number): number {
   const raw = /^R"([^\s()\\]{0,16})\(/.exec(text.slice(at, at + 20));
@@ -38,7 +44,7 @@ function skipDirective(text: string, at: number): number {
 }
 
 /**
- * The places, the end among them, at which a declaration or a statement may end: behind a `;`, a `}` or a directive that
+ * The places at which a declaration or a statement may end: behind a `;`, a `}` or a directive that
  * is in no bracket. Where an `else` follows none does.
  */
 export function findCuts(text: string): number[] {
@@ -66,7 +72,6 @@ export function findCuts(text: string): number[] {
     if (')]}'.includes(char)) depth -= 1;
     if (depth === 0 && (char === ';' || char === '}')) cut(at);
   }
-  if (cuts.at(-1) !== text.length) cuts.push(text.length);
   return cuts;
 }
 

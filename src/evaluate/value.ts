@@ -3,7 +3,7 @@
 import { readVariable } from '../bindings/bind.ts';
 import type { CType } from '../bindings/prototype.ts';
 import type { Language } from '../compile/compiler.ts';
-import type { CompileError } from '../errors.ts';
+import type { Diagnostic } from '../errors.ts';
 import { koffi } from '../koffi.ts';
 
 /** What the value of a snippet may be. */
@@ -52,7 +52,10 @@ export const VALUE_TEMPLATES: Readonly<Record<Language, string>> = {
   c: '',
   'c++':
     'template <class T, bool = __is_enum(T)> struct fromsource_plain { typedef T type; }; ' +
-    'template <class T> struct fromsource_plain<T, true> { typedef __underlying_type(T) type; };',
+    'template <class T> struct fromsource_plain<T, true> { typedef __underlying_type(T) type; };\n' +
+    '#if __cplusplus >= 201103L\n' +
+    'template <> struct fromsource_plain<decltype(nullptr), false> { typedef void *type; };\n' +
+    '#endif',
 };
 
 /** Statements that write `fromsource_value` and its type to `fromsource_to`; for other types they do not compile. */
@@ -63,10 +66,11 @@ export function storeValue(language: Language): string {
     return `${spelled} *: ${index + 1}`;
   });
   if (language === 'c++') cases.push(`wchar_t *: ${TYPES.findIndex(([name]) => name === 'int') + 1}`);
-  const number = `_Generic((${TYPE[language]} *)0, ${cases.join(', ')}, default: ${sort} == 5 ? ${POINTER_CODE} : 0)`;
+  const number = `_Generic((${TYPE[language]} *)0, ${cases.join(', ')}, void **: ${POINTER_CODE}, default: ${sort} == 5 ? ${POINTER_CODE} : 0)`;
   const isKnown = REFUSED.map(([code]) => `${sort} == ${code}`).join(' || ');
   return [
-    `enum { fromsource_type = ${number} };`,
+    // What is constant in one language is not in the other.
+    language === 'c' ? `enum { fromsource_type = ${number} };` : `const int fromsource_type = ${number};`,
     ...REFUSED.map(([code, what]) => `_Static_assert(fromsource_type || ${sort} != ${code}, "${MARK}${what}");`),
     `_Static_assert(fromsource_type || ${isKnown}, "${MARK}${REST}");`,
     '__builtin_memcpy(fromsource_to, &fromsource_value, sizeof fromsource_value <= 8 ? sizeof fromsource_value : 0);',
@@ -75,8 +79,8 @@ export function storeValue(language: Language): string {
 }
 
 /** Why the value can't be one of JavaScript's, where that is what did not compile; else null. */
-export function refusalOf({ diagnostics }: CompileError): string | null {
-  for (const { message } of diagnostics) {
+export function refusalOf(errors: readonly Diagnostic[]): string | null {
+  for (const { message } of errors) {
     const at = message.indexOf(MARK);
     if (at >= 0) return message.slice(at + MARK.length);
   }
