@@ -51,8 +51,9 @@ class Attempts {
   readonly #given: SnippetCompile;
   readonly #parts: SnippetPart[] = [];
   #best: { readonly error: CompileError; readonly place: number } | undefined;
-  /** Of the last attempt that failed. */
+  /** Why the last attempt failed, and why the whole failed as declarations. */
   #lastErrors: readonly string[] = [];
+  #wholeErrors: readonly string[] = [];
 
   constructor(given: SnippetCompile) {
     this.#given = given;
@@ -65,6 +66,7 @@ class Attempts {
     const all = { ...snippet, isUnterminated: isUnterminated(text) };
     const whole = (await this.#expression(all)) ?? (await this.#declarations(all));
     if (whole !== null) return [whole];
+    this.#wholeErrors = this.#lastErrors;
     const cuts = [...findCuts(text), text.length];
     for (let from = 0; from < text.length; ) {
       const found = await this.#shortest(from, cuts);
@@ -92,10 +94,11 @@ class Attempts {
         continue;
       }
       const part = { name, text: onlyPart(text, from, to), isUnterminated: isLast && isUnterminated(text) };
+      const isWhole = from === 0 && isLast;
       const made =
-        (isLast && from > 0 ? await this.#expression(part) : null) ??
-        (from > 0 || !isLast ? await this.#declarations(part) : null) ??
-        (await this.#initialised(part, from)) ??
+        (isLast && !isWhole ? await this.#expression(part) : null) ??
+        (isWhole ? null : await this.#declarations(part)) ??
+        (await this.#initialised(part, from, isWhole ? this.#wholeErrors : this.#lastErrors)) ??
         (await this.#statement(part));
       if (made !== null) return { to, part: made };
     }
@@ -118,8 +121,7 @@ class Attempts {
   }
 
   /** Only what failed as a declaration for that reason alone. */
-  async #initialised(snippet: NamedText, from: number): Promise<SnippetPart | null> {
-    const failed = this.#lastErrors;
+  async #initialised(snippet: NamedText, from: number, failed: readonly string[]): Promise<SnippetPart | null> {
     if (this.#given.scope.language !== 'c' || !failed.every((message) => message.startsWith(NOT_CONSTANT))) return null;
     const text = asInitialised(this.#scope(), { ...snippet, text: snippet.text.slice(from) });
     const object = text === null ? null : await this.#try(snippet, text);
