@@ -55,6 +55,8 @@ export interface Section {
   readonly size: number;
   /** Of a symbol table, which section has the names. */
   readonly link: number;
+  /** Of relocations, which section they are for. */
+  readonly info: number;
 }
 
 function describeHeader(bytes: Uint8Array): string | null {
@@ -93,7 +95,7 @@ export function checkRelocatable(bytes: Uint8Array): string | null {
 }
 
 /** One entry of a symbol table. */
-interface RawSymbol {
+export interface RawSymbol {
   /** Where in the bytes its entry is. */
   readonly at: number;
   readonly name: string;
@@ -135,6 +137,7 @@ export function readSections(bytes: Uint8Array): Section[] {
       offset: number(at + 24),
       size: number(at + 32),
       link: view.getUint32(at + 40, true),
+      info: view.getUint32(at + 44, true),
     });
   }
   return sections;
@@ -184,7 +187,8 @@ function* readTable(bytes: Uint8Array, { offset, size, names }: SymbolTable): It
   }
 }
 
-function* readSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): Iterable<RawSymbol> {
+/** Every symbol of an object, local ones too, in the order of the table. Throws RangeError for a damaged one. */
+export function* readSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES): Iterable<RawSymbol> {
   for (const found of findSymbolTables(bytes, table)) yield* readTable(bytes, found);
 }
 

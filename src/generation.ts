@@ -76,6 +76,8 @@ export class Generation implements CallScope {
   readonly build: Build;
   /** 1 for the first. */
   readonly number: number;
+  /** What was evaluated against it, and goes before it. */
+  snippets: { close(): Promise<void> } | undefined;
   #timings: Timings | undefined;
   #asyncCalls = 0;
   #left: (() => void) | undefined;
@@ -128,6 +130,7 @@ export class Generation implements CallScope {
    */
   async retire(): Promise<void> {
     await setImmediate();
+    await this.snippets?.close();
     if (this.#asyncCalls > 0) {
       await new Promise<void>((resolve) => {
         this.#left = resolve;

@@ -25,6 +25,8 @@ export {
   SymbolNotFoundError,
   ToolchainError,
 } from './errors.ts';
+export type { EvaluateOptions } from './evaluate/evaluate.ts';
+export type { SnippetValue } from './evaluate/value.ts';
 export type { Timings } from './generation.ts';
 export type { SourceFiles } from './input-files.ts';
 export type {

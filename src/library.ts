@@ -13,6 +13,8 @@ import {
   ReloadError,
   SymbolNotFoundError,
 } from './errors.ts';
+import type { EvaluateOptions } from './evaluate/evaluate.ts';
+import type { SnippetValue } from './evaluate/value.ts';
 import { type Build, Generation, type Timings } from './generation.ts';
 import { Importers } from './importers.ts';
 import { HOLD, type Hold, type Linkable } from './linking.ts';
@@ -176,6 +178,30 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
         writeVariable(address(), variable.type, value);
       },
     };
+  }
+
+  /**
+   * Compiles a snippet of C or C++ that sees all that the library's source declares, runs it on the calling thread, and
+   * gives its value: that of an expression, as {@link func} would return it, and undefined after statements and
+   * declarations. Functions, types, macros and variables that a snippet defines are there for later ones, until the
+   * library is reloaded. Snippets of one library run one after the other; one that fails to compile leaves nothing.
+   *
+   * @throws CompileError with places in the snippet, BindingError for a value that JavaScript does not have, LinkError,
+   * CompileLimitError, ToolchainError without the resident compiler, SourceLibraryError with code `ERR_SOURCE_CHANGED`
+   * when a file of the source is not what the code was made from, TypeError, DisposedError, the signal's reason.
+   *
+   * @example
+   * await library.evaluate('int twice = add(2, 3) * 2;');
+   * await library.evaluate('twice + 1'); // 11
+   */
+  async evaluate(snippet: string, options: EvaluateOptions = {}): Promise<SnippetValue> {
+    this.#assertLive();
+    const { evaluate } = await import('./evaluate/evaluate.ts');
+    const current = () => {
+      this.#assertLive();
+      return { generation: this.#generation, spec: this.#spec };
+    };
+    return evaluate(this, current, snippet, options);
   }
 
   /**

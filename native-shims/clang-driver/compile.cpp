@@ -204,9 +204,11 @@ SourceResult Compiler::compileOne(const Job &What,
   if (Prefix) {
     FileRecord Before = Disk->Record;
     To.setStdin(Source);
-    SourceResult Quick = compileSource(What, Kind, Layered(Disk), Prefix,
-                                       Source, false, Result.Times);
-    if (!Quick.IsDoubtful) {
+    SourceResult Quick =
+        compileSource(What, Kind, Layered(Disk), Prefix, Source, false,
+                      Message.DeclaredBefore, Result.Times);
+    // What is said of a snippet need not be what a plain compile says of it.
+    if (!Quick.IsDoubtful || (Message.DeclaredBefore && !Quick.IsPreambleBad)) {
       Disk->Record.merge(Prefix->Record);
       Disk->Record.Volatile.insert(Quick.Volatile.begin(),
                                    Quick.Volatile.end());
@@ -218,9 +220,9 @@ SourceResult Compiler::compileOne(const Job &What,
     Disk->Record = std::move(Before);
   }
   To.setStdin(Source);
-  SourceResult Plain =
-      compileSource(What, Kind, Layered(Disk), nullptr, Source,
-                    Checked.Optimised.has_value(), Result.Times);
+  SourceResult Plain = compileSource(What, Kind, Layered(Disk), nullptr, Source,
+                                     Checked.Optimised.has_value(),
+                                     Message.DeclaredBefore, Result.Times);
   Disk->Record.Volatile.insert(Plain.Volatile.begin(), Plain.Volatile.end());
   return Plain;
 }

@@ -1,6 +1,7 @@
 //===- frontend.cpp - C and C++ in, an object or IR out -------------------===//
 
 #include "frontend.h"
+#include "declared_only.h"
 #include "guard.h"
 #include "phases.h"
 #include "preamble.h"
@@ -23,11 +24,13 @@ using namespace llvm;
 namespace fromsource {
 
 namespace {
-/// With a watch on the macros of time, and on the pragmas behind a preamble.
+/// With a watch on the macros of time, and on the pragmas behind a preamble,
+/// and without a part that is only to be declared.
 template <typename Action> class Watched : public Action {
 public:
-  Watched(std::set<std::string> &Volatile, PrefixWatch *Watch)
-      : Volatile(Volatile), Watch(Watch) {}
+  Watched(std::set<std::string> &Volatile, PrefixWatch *Watch,
+          std::optional<size_t> DeclaredBefore)
+      : Volatile(Volatile), Watch(Watch), DeclaredBefore(DeclaredBefore) {}
 
 protected:
   bool BeginSourceFileAction(CompilerInstance &CI) override {
@@ -40,22 +43,34 @@ protected:
     return Action::BeginSourceFileAction(CI);
   }
 
+  std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &CI,
+                                                 StringRef File) override {
+    std::unique_ptr<ASTConsumer> Made = Action::CreateASTConsumer(CI, File);
+    if (!Made || !DeclaredBefore)
+      return Made;
+    return declareOnly(std::move(Made), CI.getSourceManager(), *DeclaredBefore);
+  }
+
 private:
   std::set<std::string> &Volatile;
   PrefixWatch *const Watch;
+  const std::optional<size_t> DeclaredBefore;
 };
 } // namespace
 
 static std::unique_ptr<FrontendAction>
-actionFor(OutputKind Kind, std::set<std::string> &Volatile,
-          PrefixWatch *Watch) {
+actionFor(OutputKind Kind, std::set<std::string> &Volatile, PrefixWatch *Watch,
+          std::optional<size_t> DeclaredBefore) {
   switch (Kind) {
   case OutputKind::Object:
-    return std::make_unique<Watched<EmitObjAction>>(Volatile, Watch);
+    return std::make_unique<Watched<EmitObjAction>>(Volatile, Watch,
+                                                    DeclaredBefore);
   case OutputKind::Bitcode:
-    return std::make_unique<Watched<EmitBCAction>>(Volatile, Watch);
+    return std::make_unique<Watched<EmitBCAction>>(Volatile, Watch,
+                                                   DeclaredBefore);
   case OutputKind::IR:
-    return std::make_unique<Watched<EmitLLVMAction>>(Volatile, Watch);
+    return std::make_unique<Watched<EmitLLVMAction>>(Volatile, Watch,
+                                                     DeclaredBefore);
   }
   return nullptr;
 }
@@ -98,7 +113,8 @@ private:
 SourceResult compileSource(const Job &What, OutputKind Kind,
                            IntrusiveRefCntPtr<vfs::FileSystem> FS,
                            const Preamble *Prefix, StringRef Source,
-                           bool Optimised, PhaseTimes &Times) {
+                           bool Optimised, std::optional<size_t> DeclaredBefore,
+                           PhaseTimes &Times) {
   auto Invocation = std::make_shared<CompilerInvocation>(*What.Invocation);
   Phases Clock;
   Clock.watch(Invocation->getCodeGenOpts());
@@ -128,8 +144,8 @@ SourceResult compileSource(const Job &What, OutputKind Kind,
     Clang.setOutputManager(makeIntrusiveRefCnt<MemoryOutput>(Kept));
     What.Early->FlushDiagnostics(Clang.getDiagnostics());
     if (!What.Failed && !Clang.getDiagnostics().hasErrorOccurred())
-      Result.Succeeded = Clang.ExecuteAction(
-          *actionFor(Kind, Result.Volatile, Prefix ? &Watch : nullptr));
+      Result.Succeeded = Clang.ExecuteAction(*actionFor(
+          Kind, Result.Volatile, Prefix ? &Watch : nullptr, DeclaredBefore));
   }
   RequestGuard::setPrinted(&What.Text, nullptr);
   Clock.addTo(Times);

@@ -7,6 +7,7 @@
 #include "memory_output.h"
 #include "protocol.h"
 #include "llvm/Support/VirtualFileSystem.h"
+#include <optional>
 #include <set>
 
 namespace fromsource {
@@ -30,11 +31,13 @@ struct SourceResult {
 
 /// Compiles as `clang -cc1` would, or with the prefix of `Source` taken from
 /// `Prefix`, when that is not null. IR that is `Optimised` goes through no
-/// passes. `Times` are added to.
+/// passes. What comes before `DeclaredBefore` is only declared, see
+/// declared_only.h. `Times` are added to.
 SourceResult compileSource(const Job &What, OutputKind Kind,
                            llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> FS,
                            const Preamble *Prefix, llvm::StringRef Source,
-                           bool Optimised, PhaseTimes &Times);
+                           bool Optimised, std::optional<size_t> DeclaredBefore,
+                           PhaseTimes &Times);
 
 } // namespace fromsource
 

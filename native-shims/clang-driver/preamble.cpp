@@ -67,6 +67,7 @@ static std::string keyOf(const Job &What, const CompileMessage &Message,
   Add(What.Program);
   Add(join(withoutNames(What.Arguments), StringRef("\0", 1)));
   Add(EndsAtStartOfLine ? "1" : "0");
+  Add(Message.DeclaredBefore ? "1" : "0");
   Add(Prefix);
   for (const auto &[Path, Text] : Message.Files) {
     Add(Path);
@@ -139,13 +140,15 @@ static bool hasOnlySystemHeaders(const CompilerInvocation &Invocation,
 
 /// Parses the prefix, which is clang's stdin.
 static std::optional<PrecompiledPreamble>
-parse(const Job &What, StringRef Source, PreambleBounds Bounds,
+parse(const Job &What, StringRef Source, PreambleBounds Bounds, bool IsWhole,
       IntrusiveRefCntPtr<vfs::FileSystem> FS) {
   CompilerInvocation Invocation(*What.Invocation);
   // 84 instead of 150 ms for the second use of <algorithm>'s sort. A template
   // of the system's finds there what it finds at the end of the source; one of
-  // the caller's may look for functions that come after the prefix.
+  // the caller's may look for functions that come after the prefix, unless that
+  // is all of a library.
   Invocation.getLangOpts().PCHInstantiateTemplates =
+      IsWhole ||
       hasOnlySystemHeaders(Invocation, Source.take_front(Bounds.Size));
   DiagnosticOptions Options = Invocation.getDiagnosticOpts();
   Listener Heard;
@@ -192,7 +195,8 @@ PreambleCache::get(const Job &What, const CompileMessage &Message,
   SetStdin(Prefix);
   Preamble Made;
   Made.Key = std::move(Key);
-  Made.Parsed = parse(What, Source, *Bounds, Layered(Disk));
+  Made.Parsed = parse(What, Source, *Bounds, Message.DeclaredBefore.has_value(),
+                      Layered(Disk));
   Disk->readPresent();
   Made.Record = std::move(Disk->Record);
   if (!Made.Record.Volatile.empty())

@@ -55,6 +55,12 @@ public:
     std::optional<int64_t> Value = Message.getInteger(Name);
     return Value && *Value >= 0 ? *Value : (fail(Name), 0);
   }
+  std::optional<size_t> countOrNull(StringRef Name) {
+    const json::Value *Value = Message.get(Name);
+    if (Value && Value->getAsNull())
+      return std::nullopt;
+    return count(Name);
+  }
   bool boolean(StringRef Name) {
     std::optional<bool> Value = Message.getBoolean(Name);
     return Value ? *Value : (fail(Name), false);
@@ -134,6 +140,7 @@ static void readCompile(Fields &From, CompileMessage &To) {
   });
   To.Passes = From.textOrNull("passes");
   To.Preamble = From.boolean("preamble");
+  To.DeclaredBefore = From.countOrNull("declaredBefore");
   To.MaxMemoryBytes = From.count("maxMemoryBytes");
 }
 

@@ -31,7 +31,7 @@
 
 namespace fromsource {
 
-constexpr int ProtocolVersion = 3;
+constexpr int ProtocolVersion = 4;
 
 /// A frame longer than this is a broken stream, not a message.
 constexpr uint32_t MaxFrameBytes = 1u << 30;
@@ -50,6 +50,9 @@ struct CompileMessage {
   std::vector<OutputKind> Outputs;
   std::optional<std::string> Passes;
   bool Preamble = false;
+  /// Where in stdin the source begins that is to be made into code; what comes
+  /// before lives already.
+  std::optional<size_t> DeclaredBefore;
   uint64_t MaxMemoryBytes = 0;
 
   std::unique_ptr<char[]> Body;

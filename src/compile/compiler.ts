@@ -13,6 +13,8 @@ export type CompileInput =
       readonly displayName: string;
       /** Relative path → text; found by `#include "…"` and `#include <…>` before any folder. */
       readonly headers: Readonly<Record<string, string>>;
+      /** Name → text of the parts that line directives in the text name. */
+      readonly parts?: Readonly<Record<string, string>>;
     }
   | { readonly kind: 'file'; readonly path: string }
   | {
@@ -60,6 +62,12 @@ export interface CompileRequest {
   readonly signal: AbortSignal | undefined;
   /** Default `'object'`. */
   readonly output?: CompileOutput;
+  /**
+   * Where in the text, in bytes, the source begins that is to be made into code. What comes before lives already: it is
+   * declared, and of it only inline functions, templates, static functions and constants are made where they are used.
+   * Only the resident compiler can.
+   */
+  readonly declaredBefore?: number;
 }
 
 /** A file that a compile read. */

@@ -1,5 +1,6 @@
 /** Compiles once: one compiler process, source in by stdin, object bytes out, nothing left behind. */
 
+import { ToolchainError } from '../errors.ts';
 import { createPrivateFolder } from '../private-folder.ts';
 import { runProcess } from '../run-process.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
@@ -30,6 +31,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
   request.signal?.throwIfAborted();
   checkFlags(request);
   checkIR(toolchain, request);
+  checkDeclared(request);
   const { input, library, limits } = request;
   const cwd = request.folder;
   const hasHeaders = input.kind === 'text' && Object.keys(input.headers).length > 0;
@@ -75,6 +77,12 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     dependencies: dependencies.filter(({ isInMemory }) => !isInMemory).map(({ path }) => path),
     record: null,
   };
+}
+
+function checkDeclared({ declaredBefore, library, unsafeFlags }: CompileRequest): void {
+  if (declaredBefore === undefined) return;
+  const why = unsafeFlags ? 'it does not take `unsafeFlags`' : "it can't be used, or does not take these flags";
+  throw new ToolchainError(library, `${library}: only the resident compiler compiles snippets, and ${why}`, []);
 }
 
 const STDOUT = { object: '-', rule: '-' };

@@ -13,7 +13,7 @@
 import type { CompileRecord } from './compiler.ts';
 
 /** Raised with every change of a message; both ends refuse another one. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** A frame longer than this is a broken stream, not a message. */
 export const MAX_FRAME_BYTES = 2 ** 30;
@@ -46,6 +46,8 @@ export interface CompileMessage {
   readonly passes: string | null;
   /** Whether the parsed prefix of the source may be kept and reused. */
   readonly preamble: boolean;
+  /** Where in stdin, in bytes, the source begins that is to be made into code; what comes before lives already. */
+  readonly declaredBefore: number | null;
   /** Address space that the driver may use for this request, in bytes; 0 for no limit. */
   readonly maxMemoryBytes: number;
 }

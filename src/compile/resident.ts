@@ -79,6 +79,7 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
       outputs: [output],
       passes: input.kind === 'ir' ? input.passes : null,
       preamble: input.kind !== 'ir' && !isNamed,
+      declaredBefore: request.declaredBefore ?? null,
       maxMemoryBytes: request.limits.maxMemoryBytes,
     },
     attachments: contents.map((content) => (typeof content === 'string' ? Buffer.from(content) : content)),
@@ -159,8 +160,10 @@ async function conclude(
  * What a driver keeps parsed ends with the last `#include` at the top. It is the same for every library that begins with
  * the same text and has the same options.
  */
-function prefixOf({ folder, language, flags, includePaths, defines }: CompileRequest, text: string): string | null {
-  const last = text.lastIndexOf('#include', 64 * 1024);
+function prefixOf(request: CompileRequest, text: string): string | null {
+  const { folder, language, flags, includePaths, defines, declaredBefore } = request;
+  // A snippet's is the line that includes the library.
+  const last = declaredBefore === undefined ? text.lastIndexOf('#include', 64 * 1024) : text.indexOf('\n');
   if (last < 0) return null;
   const options = JSON.stringify([language, flags, includePaths, defines, folder]);
   return createHash('sha1').update(options).update('\0').update(text.slice(0, last)).digest('base64');

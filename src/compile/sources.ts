@@ -47,6 +47,8 @@ export async function readSources(
 }
 
 async function readSource(file: string, input: CompileInput, places: CompilePlaces): Promise<NamedSource> {
+  const part = input.kind === 'text' ? input.parts?.[file] : undefined;
+  if (part !== undefined) return { name: file, lines: splitLines(part) };
   if (input.kind === 'text' && (file === '<stdin>' || file === input.displayName)) {
     return { name: input.displayName, lines: splitLines(input.text) };
   }

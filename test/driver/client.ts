@@ -44,6 +44,7 @@ export interface CompileOptions {
   readonly outputs?: CompileMessage['outputs'];
   readonly passes?: string | null;
   readonly preamble?: boolean;
+  readonly declaredBefore?: number | null;
   readonly maxMemoryBytes?: number;
   /** For the input in place of text. */
   readonly bytes?: Uint8Array;
@@ -151,7 +152,7 @@ export class DriverClient implements AsyncDisposable {
 
   frame(options: CompileOptions): Uint8Array[] {
     const { text = '', bytes, files = {}, flags, language, folder = process.cwd(), outputs = ['object'] } = options;
-    const { passes = null, preamble = false, maxMemoryBytes = 0 } = options;
+    const { passes = null, preamble = false, declaredBefore = null, maxMemoryBytes = 0 } = options;
     const input = bytes ?? (text === null ? null : Buffer.from(text));
     const attachments: Uint8Array[] = input === null ? [] : [input];
     const named = Object.entries(files).map(([path, content]) => {
@@ -169,6 +170,7 @@ export class DriverClient implements AsyncDisposable {
       outputs,
       passes,
       preamble,
+      declaredBefore,
       maxMemoryBytes,
     };
     return encodeFrame({ message, attachments });

@@ -42,7 +42,7 @@ describe.skipIf(missing !== null)('a driver', () => {
     const client = new DriverClient();
     expect((await client.greet()).message).toMatchObject({
       type: 'hello',
-      protocol: 3,
+      protocol: 4,
       llvm: expect.stringMatching(/^22\./),
     });
     client.child.stdin?.end();
@@ -143,7 +143,7 @@ describe.skipIf(missing !== null)('a driver', () => {
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     const frames = new DriverClient({ driver: '/bin/cat' });
-    const hello = encodeFrame({ message: { type: 'hello', protocol: 3, llvm: '' }, attachments: [] });
+    const hello = encodeFrame({ message: { type: 'hello', protocol: 4, llvm: '' }, attachments: [] });
     for (const part of [
       ...hello,
       ...frames.frame({ text: ENDLESS, flags: ['-fconstexpr-steps=2000000000'], language: 'c++' }),
@@ -178,6 +178,7 @@ describe.skipIf(missing !== null)('a driver', () => {
     outputs: ['object'],
     passes: null,
     preamble: false,
+    declaredBefore: null,
     maxMemoryBytes: 0,
     attachments: [],
   };
@@ -199,7 +200,7 @@ describe.skipIf(missing !== null)('a driver', () => {
     ['with an unknown output', json({ ...compile, outputs: ['exe'] }), "a message's `outputs` is missing or wrong"],
     [
       'a second hello',
-      json({ type: 'hello', protocol: 3, attachments: [] }),
+      json({ type: 'hello', protocol: 4, attachments: [] }),
       '`hello` is the first message, and only that',
     ],
   ])('refuses a message that is %s', async (_, bytes, why) => {
