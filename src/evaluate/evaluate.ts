@@ -2,12 +2,13 @@
 
 import { dirname } from 'node:path';
 import { FunctionSlot } from '../bindings/bind.ts';
+import type { CallGuards } from '../bindings/guard.ts';
 import { parsePrototype } from '../bindings/prototype.ts';
 import { checkRecord, checkString, refuse } from '../checks.ts';
 import type { CompileRequest, Language } from '../compile/compiler.ts';
 import { hasInitialisers, readLinkSymbols } from '../elf.ts';
 import { SourceLibraryError, ToolchainError } from '../errors.ts';
-import type { Generation } from '../generation.ts';
+import { type Generation, guardsOf } from '../generation.ts';
 import { linkTo } from '../link-to.ts';
 import { HOLD, type Hold, type Linkable, type Linking } from '../linking.ts';
 import type { LoadedImage, SymbolInfo } from '../loader/loader.ts';
@@ -168,9 +169,10 @@ class Session {
     const { image, holds } = await linkTo(all, loader, { library, object, language, compilerPath, signal });
     for (const hold of holds) hold.owner = this.#library;
     let isKept = false;
+    const guards = await guardsOf(library, image);
     try {
       const entry = image.find(ENTRY);
-      const value = entry === undefined ? undefined : call(entry.address, this.#generation);
+      const value = entry === undefined ? undefined : call(entry.address, guards);
       isKept = part.declared !== null || takesOwnAddresses(object);
       if (part.declared !== null) {
         this.#declared.push(part.declared);
@@ -178,6 +180,7 @@ class Session {
       }
       return value;
     } finally {
+      guards?.dispose();
       if (isKept) this.#kept.push(image);
       else await image.dispose();
     }
@@ -186,19 +189,20 @@ class Session {
   /** The library and what snippets defined, as a library that a snippet is linked to. */
   #linkable(): Linkable {
     const symbols = this.#symbols as ReadonlyMap<string, SymbolInfo>;
+    const { image } = this.#generation.build;
     return {
       name: this.#generation.library,
       // The session is closed before the generation goes.
-      [HOLD]: (importer) => ({ importer, owner: undefined, symbols, release: () => {} }),
+      [HOLD]: (importer) => ({ importer, owner: undefined, symbols, mayThrow: image.mayThrow(), release: () => {} }),
     };
   }
 }
 
 const slot = new FunctionSlot(parsePrototype('', `void ${ENTRY}(void *)`));
 
-function call(address: bigint, generation: Generation): SnippetValue {
+function call(address: bigint, guards: CallGuards | null): SnippetValue {
   const bytes = Buffer.alloc(VALUE_BYTES);
-  slot.retarget(address, generation);
+  slot.retarget(address, { guards, enter() {}, leave() {} });
   slot.callable(bytes);
   return readValue(bytes);
 }
@@ -237,7 +241,13 @@ async function sourceOf(given: ResolvedSpec): Promise<SnippetSource> {
   const request = { ...requestOf({ ...spec, language, flags }, text), declaredBefore: 0 };
   const { libraries = [], libraryPaths = [] } = spec.linking ?? {};
   // What a caller evaluates is no part of what the option `imports` watches.
-  return { language, include, headers, request, linking: { libraries, libraryPaths, pkgConfig: [], imports: null } };
+  return {
+    language,
+    include,
+    headers,
+    request,
+    linking: { libraries, libraryPaths, pkgConfig: [], imports: null, resolve: false },
+  };
 }
 
 /** A name that can stand in a directive. */

@@ -1,7 +1,7 @@
 /** Snippets of C++ against a live library of C++. */
 
 import { describe, expect, test } from 'vitest';
-import { BindingError, CompileError, LinkError, type SourceLibrary } from '../../src/index.ts';
+import { BindingError, CompileError, LinkError, NativeError, type SourceLibrary } from '../../src/index.ts';
 import { LOADERS, loadIn, makeLogIn } from '../contract/harness.ts';
 import { describeSnippets, failureOf } from './harness.ts';
 
@@ -151,5 +151,14 @@ describeSnippets('a snippet of C++', () => {
     const error = await failureOf(CompileError, library.evaluate('numbers.push("x")'));
     expect(error.diagnostics[0]).toMatchObject({ file: `${library.name}:evaluate-1.cpp`, line: 1, column: 9 });
     expect(error.diagnostics[0]?.message).toContain("no member named 'push'");
+  });
+
+  test('that throws rejects with a NativeError, and the next is evaluated', async () => {
+    for (const loader of LOADERS) {
+      const library = await load(loader);
+      const error = await failureOf(NativeError, library.evaluate('throw std::runtime_error("no luck")'));
+      expect(error).toMatchObject({ type: 'std::runtime_error', what: 'no luck' });
+      expect(await library.evaluate('1 + 1')).toBe(2);
+    }
   });
 });
