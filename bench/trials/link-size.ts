@@ -2,10 +2,10 @@
 
 import { loadSourceLibrary } from 'fromsource';
 import { fitExponent, fitLine, type Point } from '../fit.ts';
-import { makeObject, median, report, verify } from '../trial.ts';
+import { makeObject, report, verify } from '../trial.ts';
 
 const SIZES = [10, 30, 100, 300, 1000, 3000, 10_000];
-const ROUNDS = { orc: 15, 'shared-object': 5 };
+const ROUNDS = { orc: 20, 'shared-object': 8 };
 /** How C is compiled, and what C++ makes of inline functions and templates. */
 const SHAPES = { 'in one section': [], 'in a section each': ['-ffunction-sections'] };
 
@@ -28,7 +28,8 @@ async function timeLink(object: Uint8Array, functions: number, loader: keyof typ
     if (round >= 0) times.push(library.timings.link);
     await library.dispose();
   }
-  return median(times);
+  // Whatever else the machine does only adds to a time, and to the long ones most.
+  return Math.min(...times);
 }
 
 for (const [shape, flags] of Object.entries(SHAPES)) {
@@ -44,8 +45,9 @@ for (const [shape, flags] of Object.entries(SHAPES)) {
     report({ name: name('each'), unit: 'µs', value: slope * 1000 });
     report({ name: name('beside them'), unit: 'ms', value: intercept });
     report({ name: name('R² of the line'), unit: '', value: rSquared });
-    // Of the others a process of the linker is the most.
-    const must = loader === 'orc' ? { must: 1.15 } : {};
+    // More than 1 is left for what no longer fits into the processor's caches. The other loader's time is mostly that of
+    // a process, which hides what grows.
+    const must = loader === 'orc' ? { must: 1.3 } : {};
     report({ name: name('exponent'), unit: '', value: fitExponent(points), ...must });
     report({ name: name('10,000 functions'), unit: 'ms', value: (points.at(-1) as Point).y });
   }
