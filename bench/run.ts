@@ -28,18 +28,32 @@ for (const name of positionals) {
 }
 
 /** Trials that take long in themselves, and where a median over processes adds little. */
-const FEW: Readonly<Record<string, number>> = { 'resident-soak': 1, 'resident-large': 2, cached: 2, files: 2 };
+const FEW: Readonly<Record<string, number>> = {
+  'resident-soak': 1,
+  'loads-soak': 1,
+  'resident-large': 2,
+  'link-size': 2,
+  cached: 2,
+  files: 2,
+};
+
+/** Trials that ask for more than `--expose-gc`. */
+const NODE_OPTIONS: Readonly<Record<string, string[]>> = { 'loads-soak': ['--jitless'] };
 
 type Line = Row | Figure;
 const isRow = (line: Line): line is Row => 'baseline' in line;
 
 function runTrial(name: string): Line[] {
-  const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', `${trialFolder}${name}.js`], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-    // The trials of the cache ask for one.
-    env: { ...process.env, FROMSOURCE_CACHE: 'off' },
-  });
+  const { stdout, stderr, status, signal } = spawnSync(
+    process.execPath,
+    ['--expose-gc', ...(NODE_OPTIONS[name] ?? []), `${trialFolder}${name}.js`],
+    {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+      // The trials of the cache ask for one.
+      env: { ...process.env, FROMSOURCE_CACHE: 'off' },
+    },
+  );
   if (status === 0) return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Line]));
   console.error(`bench: ${name} failed with ${signal ?? `exit code ${status}`}\n${stderr}`);
   process.exit(1);

@@ -19,7 +19,8 @@ export interface Row {
 /** One figure that stands alone. */
 export interface Figure {
   readonly name: string;
-  readonly unit: 'ms' | 'MB';
+  /** Empty for a plain number. */
+  readonly unit: 'ms' | 'µs' | 'MB' | '';
   readonly value: number;
   readonly must?: number;
 }
