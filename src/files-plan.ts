@@ -10,6 +10,7 @@ import { keyPartsOf } from './key-parts.ts';
 import type { Begun } from './link-entry.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
 import { type Snapshot, takeSnapshot } from './reload/snapshot.ts';
+import { withRuntimes } from './runtimes.ts';
 import { filesOfSpec } from './spec-files.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
@@ -56,12 +57,14 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
     checkFlags(request);
     return { path, request, parts: keyPartsOf(toolchain, request) };
   });
+  const flags = sources.map(({ spec: own }) => own.flags);
+  const { linking } = withRuntimes(spec, flags, toolchain);
   const cache = openCache(spec.cache, spec.unsafeFlags);
   const own = partsOfAll(files);
-  const parts = spec.linking === null ? own : (await import('./link-key.ts')).withLinking(own, spec.linking);
+  const parts = linking === null ? own : (await import('./link-key.ts')).withLinking(own, linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, labelOf(library), loader !== 'orc');
-  const whole = { ...spec, limits: { ...limits, maxOutputBytes: limits.maxOutputBytes * files.length } };
+  const whole = { ...spec, linking, limits: { ...limits, maxOutputBytes: limits.maxOutputBytes * files.length } };
   return { spec: whole, toolchain, cache, found, files, parts, entry, before, database };
 }
 

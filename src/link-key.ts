@@ -12,7 +12,9 @@ import { sha256 } from './sha256.ts';
  */
 export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports }: Linking): KeyParts {
   const words = libraries.map((reference) => {
-    if (reference.kind !== 'library') return reference.kind === 'name' ? `-l${reference.name}` : reference.path;
+    if (reference.kind === 'name') return `-l${reference.name}`;
+    if (reference.kind === 'path') return reference.path;
+    if (reference.kind === 'runtime') return `runtime:${reference.runtime.files.join(' ')}`;
     const { library } = reference;
     const hold = library[HOLD]('');
     const names = [...hold.symbols.keys()].sort().join('\n');

@@ -3,12 +3,21 @@
 import { checkRelocatable, checkSharedObject, readExports, readLinkSymbols } from './elf.ts';
 import { LinkError } from './errors.ts';
 import { deniedImports, type ImportPolicy } from './import-policy.ts';
-import { findByName, type LibraryFile, openFile, RUNTIME, type Search } from './libraries/find.ts';
+import {
+  findByName,
+  findRuntime,
+  type LibraryFile,
+  openFile,
+  RUNTIME,
+  runtimeNotFound,
+  type Search,
+} from './libraries/find.ts';
 import { searchFolders } from './libraries/search-folders.ts';
 import { HOLD, type LibraryReference, type Linking, showReference } from './linking.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { ArchiveError, type Member, readArchive } from './objects/ar.ts';
 import type { ImportRecord } from './open-imports.ts';
+import type { Runtime } from './runtimes.ts';
 
 /** What is to be linked, and what that was found out from. */
 export interface Linked {
@@ -45,7 +54,7 @@ type Provider =
  * the runtime.
  *
  * @throws LinkError for a library that can't be found, read or used, one that comes twice, and names that two objects
- * define; DisposedError.
+ * define; ToolchainError when a runtime library that a flag needs is not there; DisposedError.
  */
 export async function linkLibraries(request: LinkingRequest, linking: Linking, object: Uint8Array): Promise<Linked> {
   const { library } = request;
@@ -53,9 +62,14 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
   const search: Search = { library, folders, read: new Map(), absent: new Set() };
   const providers: Provider[] = [];
   const seen = new Map<string, LibraryReference>();
+  const notThere: Runtime[] = [];
   for (const [from, reference] of linking.libraries.entries()) {
-    for (const file of await filesOf(search, reference)) {
+    const files = await filesOf(search, reference);
+    if (reference.kind === 'runtime' && files.length === 0) notThere.push(reference.runtime);
+    for (const file of files) {
       const other = seen.get(file.path);
+      // The caller may name it, too.
+      if (reference.kind === 'runtime' && other !== undefined) continue;
       if (other !== undefined && other !== reference) {
         const both = `${showReference(other)} and ${showReference(reference)}`;
         throw new LinkError(library, `${library}: ${both} are the same library, ${file.path}; name it once`, []);
@@ -65,7 +79,11 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
     }
     if (reference.kind === 'library') providers.push({ kind: 'import', from, path: null, names: namesOf(reference) });
   }
-  const { members, imports } = resolveNames(object, providers);
+  const { members, imports, unresolved } = resolveNames(object, providers);
+  for (const runtime of notThere) {
+    const name = unresolved.find((each) => runtime.names.test(each));
+    if (name !== undefined) throw runtimeNotFound(search, runtime, name);
+  }
   const merged =
     members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
   if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
@@ -91,6 +109,10 @@ async function foldersFor({ compilerPath }: LinkingRequest, { libraries }: Linki
 async function filesOf(search: Search, reference: LibraryReference): Promise<LibraryFile[]> {
   if (reference.kind === 'library') return [];
   if (reference.kind === 'path') return openFile(search, reference.path);
+  if (reference.kind === 'runtime') {
+    const path = findRuntime(search, reference.runtime);
+    return path === null ? [] : openFile(search, path);
+  }
   return RUNTIME.has(reference.name) ? [] : openFile(search, findByName(search, reference.name));
 }
 
@@ -137,9 +159,11 @@ function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
   const imported = new Map<string, Provider>();
   /** Weak references are satisfied by what is there, and bring no member in. */
   const wanted: { readonly name: string; readonly isWeak: boolean }[] = [];
+  const needed: string[] = [];
   const add = (bytes: Uint8Array): void => {
     const symbols = readLinkSymbols(bytes);
     for (const name of symbols.defined) defined.add(name);
+    needed.push(...symbols.needed);
     wanted.push(...symbols.needed.map((name) => ({ name, isWeak: false })));
     wanted.push(...symbols.wished.map((name) => ({ name, isWeak: true })));
   };
@@ -167,5 +191,6 @@ function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
   const imports = [...taken].flatMap(([provider, names]) =>
     provider.kind === 'import' ? [{ from: provider.from, path: provider.path, names: names.sort() }] : [],
   );
-  return { members: [...members], imports };
+  const unresolved = needed.filter((name) => !defined.has(name) && !imported.has(name));
+  return { members: [...members], imports, unresolved };
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { checkNonEmpty, checkRecord, checkStrings, refuse } from './checks.ts';
 import type { ImportPolicy } from './import-policy.ts';
 import type { SymbolInfo } from './loader/loader.ts';
+import type { Runtime } from './runtimes.ts';
 
 /** Gives a library to others that are linked to it. A text, so that two copies of the package understand each other. */
 export const HOLD = 'fromsource.hold';
@@ -51,11 +52,12 @@ export interface LinkingOptions<Library = Linkable> {
   readonly imports?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
 }
 
-/** One of the option `libraries`. */
+/** One of the option `libraries`, or what a flag needs. */
 export type LibraryReference =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'library'; readonly library: Linkable };
+  | { readonly kind: 'library'; readonly library: Linkable }
+  | { readonly kind: 'runtime'; readonly runtime: Runtime };
 
 /** The validated options. */
 export interface Linking {
@@ -124,6 +126,7 @@ function checkLibrary(option: string, value: unknown): LibraryReference {
 /** As messages and keys call it. */
 export function showReference(reference: LibraryReference): string {
   if (reference.kind === 'library') return `the library ${reference.library.name}`;
+  if (reference.kind === 'runtime') return `the runtime library of \`${reference.runtime.flag}\``;
   return reference.kind === 'name' ? `\`${reference.name}\`` : `\`${reference.path}\``;
 }
 
@@ -146,7 +149,8 @@ export function plainLinking(linking: Linking | null): Readonly<Record<string, u
   if (linking === null) return {};
   const libraries = linking.libraries.map((reference) => {
     if (reference.kind === 'library') return `${reference.library.name} (library ${numberOf(reference.library)})`;
-    return reference.kind === 'name' ? reference.name : reference.path;
+    if (reference.kind === 'name') return reference.name;
+    return reference.kind === 'path' ? reference.path : showReference(reference);
   });
   return { ...linking, libraries };
 }

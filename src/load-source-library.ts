@@ -42,6 +42,9 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
 
+/** Whether code that is compiled with the flag may call functions of a library of the compiler's. */
+const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)/.test(flag);
+
 async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
   const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
   if (input.kind === 'files') return fromFiles(spec);
@@ -58,9 +61,12 @@ async function spelledOut(spec: ResolvedSpec, linking: Linking): Promise<Resolve
 }
 
 /** From the cache where an entry holds; what a compile and its keeping need is not even loaded then. */
-async function fromSource(spec: ResolvedSpec, input: CompileInput): Promise<Live> {
-  const { name: library, compiler, loader } = spec;
+async function fromSource(given: ResolvedSpec, input: CompileInput): Promise<Live> {
+  const { name: library, compiler, loader, flags } = given;
   const toolchain = await discoverToolchain({ library, compiler });
+  const spec = flags.some(mayNeedRuntime)
+    ? (await import('./runtimes.ts')).withRuntimes(given, [flags], toolchain)
+    : given;
   const request = requestOf(spec, input);
   const cache = openCache(spec.cache, request.unsafeFlags);
   const own = keyPartsOf(toolchain, request);

@@ -5,6 +5,7 @@ import { HOLD, type Hold, type Linking } from './linking.ts';
 import { addressIn, closeObject, openObject } from './loader/dynamic-linker.ts';
 import type { LinkRequest, LoadedImage, Loader } from './loader/loader.ts';
 import { missingSymbolsError } from './loader/missing-symbols.ts';
+import { isRuntime, openRuntime } from './loader/open-runtime.ts';
 
 /** What is taken from one library. Plain data, to be kept beside an object. */
 export interface ImportRecord {
@@ -43,7 +44,7 @@ export function openImports(library: string, linking: Linking | null, records: r
       const reference = linking?.libraries[from];
       let find: (name: string) => bigint | null | undefined;
       if (path !== null) {
-        const handle = openObject(library, path);
+        const handle = isRuntime(path) ? openRuntime(library, path) : openObject(library, path);
         handles.push(handle);
         find = (name) => addressIn(handle, name);
       } else if (reference?.kind === 'library') {

@@ -2,8 +2,8 @@
 
 import { basename, resolve } from 'node:path';
 import { hostCpu, levelOf } from './cpu.ts';
-import { readExports } from './elf.ts';
-import { type Diagnostic, SealedLibraryError } from './errors.ts';
+import { readExports, readLinkSymbols } from './elf.ts';
+import { type Diagnostic, LinkError, SealedLibraryError } from './errors.ts';
 import { allOrFailure } from './files-failure.ts';
 import type { LibraryInput, ObjectsInput } from './inputs.ts';
 import type { LinkRequest } from './loader/loader.ts';
@@ -11,6 +11,7 @@ import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 import { readObjects } from './objects/read-objects.ts';
 import type { ResolvedSpec } from './options.ts';
+import { runtimeNameIn } from './runtimes.ts';
 import { compileForSeal, type Features, joinSealed, NO_FEATURES } from './seal-compile.ts';
 import type { SealReport } from './sealed.ts';
 import {
@@ -41,6 +42,7 @@ export async function writeSealed(spec: ResolvedSpec, input: LibraryInput, path:
   const made = await objectOf(spec, input, toolchain);
   const { object, diagnostics, features, ...facts } = made;
   const link = { library: name, object, language: made.language, compilerPath: toolchain.path, signal };
+  assertNoRuntime(name, object);
   await assertLinks(link, facts.compiler?.kind ?? 'clang');
   // What loads import when they need it is imported so here too: else the bundler cuts it up, and each piece costs them.
   const { makeLinkedImage } = await import('./loader/linked-image.ts');
@@ -92,6 +94,15 @@ async function fromObjects(spec: ResolvedSpec, input: ObjectsInput, toolchain: T
   const object = await mergeObjects({ library, compilerPath: toolchain.path, signal }, objects);
   const inputs = objects.map(({ name, bytes }) => ({ name: basename(name), digest: digestOf(bytes) }));
   return { object, language, compiler: null, flags: [], inputs, diagnostics: [], features: NO_FEATURES };
+}
+
+/** It would be looked for by a compiler's folders, and where the file is loaded there is no compiler. */
+function assertNoRuntime(library: string, object: Uint8Array): void {
+  const found = runtimeNameIn(readLinkSymbols(object).needed);
+  if (found === null) return;
+  const { flag, name } = found;
+  const message = `${library} can't be sealed: by \`${flag}\` it calls \`${name}\` of a runtime library, which would not be in the file`;
+  throw new LinkError(library, message, [name]);
 }
 
 /** Told apart from what a caller's signal says. */

@@ -26,8 +26,13 @@ export interface ClangText {
   readonly rest: string;
 }
 
-/** Reads what it can; text that has no such form ends up in `rest`. Never throws. */
-export function parseClangText(text: string): ClangText {
+/**
+ * Reads what it can; text that has no such form ends up in `rest`. Never throws.
+ *
+ * @param named - the file that has a line directive before its first line, or null: clang's ranges and fix-its count
+ * that line, its places don't
+ */
+export function parseClangText(text: string, named: string | null = null): ClangText {
   const diagnostics: RawDiagnostic[] = [];
   const rest: string[] = [];
   let includes: RawDiagnostic[] = [];
@@ -45,8 +50,8 @@ export function parseClangText(text: string): ClangText {
     }
     const fixIt = FIX_IT.exec(line);
     const included = INCLUDED.exec(line);
-    const found = CRASH.test(line) ? null : (readLocated(line) ?? readUnlocated(line));
-    if (fixIt !== null) last?.fixits.push(readFixIt(fixIt));
+    const found = CRASH.test(line) ? null : (readLocated(line, named) ?? readUnlocated(line));
+    if (fixIt !== null) last?.fixits.push(readFixIt(fixIt, named));
     else if (included !== null) {
       includes.push(place('note', { message: 'included from here' }, included[1], included[2], included[3]));
     } else if (found !== null) {
@@ -65,16 +70,18 @@ export function parseClangText(text: string): ClangText {
   return { diagnostics, rest: [...rest, ...pending].join('\n') };
 }
 
-function readLocated(line: string): RawDiagnostic | null {
+function readLocated(line: string, named: string | null): RawDiagnostic | null {
   const match = LOCATED.exec(line);
   if (match === null) return null;
   const [, file, lineNumber, column, ranges, severity, message] = match;
   const found = place(severityOf(severity), withFlag(message), file, lineNumber, column);
-  for (const [, startLine, start, endLine, end] of (ranges ?? '').matchAll(/\{(\d+):(\d+)-(\d+):(\d+)\}/g)) {
-    const startsBefore = Number(startLine) === found.line && Number(start) <= found.column;
-    const endsBehind = Number(endLine) > found.line || Number(end) > found.column;
+  const before = found.file === named ? 1 : 0;
+  for (const [, startLine, start, last, end] of (ranges ?? '').matchAll(/\{(\d+):(\d+)-(\d+):(\d+)\}/g)) {
+    const endLine = Number(last) - before;
+    const startsBefore = Number(startLine) - before === found.line && Number(start) <= found.column;
+    const endsBehind = endLine > found.line || Number(end) > found.column;
     // A diagnostic marks one range: the one that holds its place. Others mark operands.
-    if (startsBefore && endsBehind) Object.assign(found, { endLine: Number(endLine), endColumn: Number(end) });
+    if (startsBefore && endsBehind) Object.assign(found, { endLine, endColumn: Number(end) });
   }
   return found;
 }
@@ -120,12 +127,14 @@ function unquote(text = ''): string {
   return Buffer.from(bytes, 'latin1').toString();
 }
 
-function readFixIt(match: RegExpExecArray) {
+function readFixIt(match: RegExpExecArray, named: string | null) {
+  const file = unquote(match[1]);
+  const before = file === named ? 1 : 0;
   return {
-    file: unquote(match[1]),
-    line: Number(match[2]),
+    file,
+    line: Number(match[2]) - before,
     column: Number(match[3]),
-    endLine: Number(match[4]),
+    endLine: Number(match[4]) - before,
     endColumn: Number(match[5]),
     text: unquote(match[6]),
   };

@@ -47,10 +47,16 @@ export interface NamedSource {
 /**
  * The diagnostics in the compiler's output, and what is left of the output beside them.
  *
+ * @param named - the file that begins with a line directive of ours, or null
+ *
  * Never throws: output that is neither JSON nor in the text form is all `rest`.
  */
-export function parseDiagnostics(kind: ToolchainKind, stderr: string): { diagnostics: RawDiagnostic[]; rest: string } {
-  return kind === 'gcc' ? parseGccJson(stderr) : parseClangText(stderr);
+export function parseDiagnostics(
+  kind: ToolchainKind,
+  stderr: string,
+  named: string | null = null,
+): { diagnostics: RawDiagnostic[]; rest: string } {
+  return kind === 'gcc' ? parseGccJson(stderr) : parseClangText(stderr, named);
 }
 
 /** Every file that the diagnostics name, in the compiler's names. */

@@ -30,6 +30,12 @@ const SIGNAL_TEXTS: readonly (readonly [string, NodeJS.Signals])[] = [
 const OUT_OF_MEMORY =
   /^out of memory$|std::bad_alloc|out of memory allocating|virtual memory exhausted|failed to map segment|cannot allocate memory/im;
 
+/** A compiler has it only together with the runtime library. */
+const NO_OPENMP_HEADER = /^(?:'omp\.h' file not found|omp\.h: No such file or directory)$/;
+const OPENMP_CURE =
+  'omp.h comes with the runtime library of OpenMP: install that of the compiler (`apt-get install libomp-22-dev` for ' +
+  'clang 22, `dnf install libomp-devel`)';
+
 /**
  * The signal that ended the compiler, also where the process that was started outlived it: clang's driver recovers from
  * its own crash and exits with 128 plus the signal, gcc's names the signal that ended cc1 or as.
@@ -76,7 +82,8 @@ function headline({ file, signal, exitCode, reason, stderr, diagnostics, frames 
     );
   }
   const errors = diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal').length;
-  if (errors > 0) return `${errors} error${errors === 1 ? '' : 's'} in ${file}${shown}`;
+  const cure = diagnostics.some(({ message }) => NO_OPENMP_HEADER.test(message)) ? `\n${OPENMP_CURE}` : '';
+  if (errors > 0) return `${errors} error${errors === 1 ? '' : 's'} in ${file}${shown}${cure}`;
   return `the compiler ended with exit code ${exitCode} for ${file}${lastLines(stderr)}`;
 }
 

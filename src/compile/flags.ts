@@ -64,7 +64,9 @@ const UNSEEN = 'it hands an argument to a part of the compiler that checks nothi
 const PROGRAMS = 'it changes which programs and files the compiler is made of';
 const PROFILE = 'it writes files, at compile time or when the code runs, or needs a runtime library that does';
 const LTO = 'its object would hold no machine code';
-const RUNTIME = 'its runtime library must be in the process before anything else';
+const RUNTIME =
+  'its runtime library must be in the process before anything else, so node itself would have to be built with it. ' +
+  'Compile the source into a program of its own for that; -fsanitize=undefined works here';
 const FORMAT = 'how diagnostics are printed is decided here, because they are read back';
 const UNKNOWN = 'it is not known to be harmless';
 
@@ -128,7 +130,7 @@ const ALLOWED: readonly RegExp[] = [
   /^-(nostdlibinc|nobuiltininc)$/,
 ];
 
-/** Sanitizers that only add code, and at most call handlers that the linker then reports as missing. */
+/** The others only add code, and at most call functions of a library that is loaded with the code. */
 const SANITIZERS_WITH_RUNTIME =
   /^(address|kernel-address|hwaddress|thread|memory|kernel-memory|leak|memtag.*|dataflow|fuzzer.*|safe-stack|cfi.*|scudo|realtime|type|numerical|pointer-compare|pointer-subtract|shadow-call-stack)$/;
 

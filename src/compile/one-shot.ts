@@ -12,6 +12,7 @@ import { checkFlags } from './flags.ts';
 import { checkIR } from './ir.ts';
 import { checkOutput, fileOf, readOutcome } from './outcome.ts';
 import { createSeekableOutputs } from './seekable-outputs.ts';
+import { needsLineDirective, withLineDirective } from './source-text.ts';
 import { type CompilePlaces, isShadowed, nameOf } from './sources.ts';
 
 /**
@@ -51,7 +52,7 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
     command,
     cwd: places.runFolder,
     env: compilerEnvironment(),
-    input: stdinFor(toolchain, input),
+    input: stdinFor(toolchain, request),
     descriptors: outputs?.descriptors ?? [],
     limits,
     signal: request.signal,
@@ -78,21 +79,9 @@ export async function compileOneShot(toolchain: Toolchain, request: CompileReque
 
 const STDOUT = { object: '-', rule: '-' };
 
-function stdinFor(toolchain: Toolchain, input: CompileInput): string | Uint8Array | null {
+function stdinFor({ kind }: Toolchain, request: CompileRequest): string | Uint8Array | null {
+  const { input } = request;
   if (input.kind === 'file') return null;
-  return input.kind === 'ir' ? input.ir : textFor(toolchain, input);
-}
-
-/**
- * gcc shows `<stdin>` wherever no line directive says otherwise. Its columns and lines stay right, because the
- * directive has a line of its own; a byte order mark would no longer be at the start.
- */
-function textFor(toolchain: Toolchain, input: { readonly text: string; readonly displayName: string }): string {
-  if (toolchain.kind === 'clang') return input.text;
-  const escaped = input.displayName.replace(/[\\"]/g, '\\$&').replace(/[\x00-\x1f\x7f]/g, octal);
-  return `#line 1 "${escaped}"\n${input.text.replace(/^\ufeff/, '')}`;
-}
-
-function octal(char: string): string {
-  return `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`;
+  if (input.kind === 'ir') return input.ir;
+  return needsLineDirective(kind, request) ? withLineDirective(input) : input.text;
 }

@@ -7,6 +7,7 @@ import { formatDiagnostics } from './code-frame.ts';
 import type { CompileRequest } from './compiler.ts';
 import { type CompilerDiagnostic, nameDiagnostics, parseDiagnostics } from './diagnostics.ts';
 import { failureOf, limitError, signalOf } from './failure.ts';
+import { needsLineDirective } from './source-text.ts';
 import { type CompilePlaces, readSources } from './sources.ts';
 
 const MAX_KEPT_STDERR = 64 * 1024;
@@ -51,7 +52,8 @@ export async function readOutcome(
   const { library, limits, input } = request;
   const file = fileOf(request);
   if (outcome.overLimit !== null) throw limitError(library, file, outcome.overLimit, limits);
-  const { diagnostics: raw, rest } = parseDiagnostics(kind, outcome.stderr);
+  const named = needsLineDirective(kind, request) ? file : null;
+  const { diagnostics: raw, rest } = parseDiagnostics(kind, outcome.stderr, named);
   const sources = await readSources(raw, input, places);
   const diagnostics = nameDiagnostics(raw, sources);
   return {

@@ -12,6 +12,7 @@ import { checkFlags } from './flags.ts';
 import { hasPasses, passesError } from './ir.ts';
 import { checkOutput, fileOf, type Outcome, readOutcome } from './outcome.ts';
 import type { Packet, ResultMessage } from './protocol.ts';
+import { needsLineDirective, withLineDirective } from './source-text.ts';
 import { type CompilePlaces, isShadowed } from './sources.ts';
 
 /** Where in-memory headers are, for a driver: a folder that no file system has. */
@@ -64,7 +65,10 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
   // The driver is told apart from the command what to make.
   const { output = 'object', ...rest } = request;
   const command = [toolchain.path, ...compilerArguments(toolchain, rest, places, STDOUT)];
-  const stdin = input.kind === 'text' ? [input.text] : input.kind === 'ir' ? [input.ir] : [];
+  // Of a kept prefix the directive would not hold for what follows.
+  const isNamed = needsLineDirective('clang', request);
+  const text = input.kind === 'text' && isNamed ? withLineDirective(input) : null;
+  const stdin = input.kind === 'text' ? [text ?? input.text] : input.kind === 'ir' ? [input.ir] : [];
   const contents = [...headers.map(([, text]) => text), ...stdin];
   const answer = await ask(driver, toolchain.version, request, {
     message: {
@@ -74,11 +78,11 @@ export async function compileResident(toolchain: Toolchain, request: CompileRequ
       files: headers.map(([name], attachment) => ({ path: `${HEADER_FOLDER}/${name}`, attachment })),
       outputs: [output],
       passes: input.kind === 'ir' ? input.passes : null,
-      preamble: input.kind !== 'ir',
+      preamble: input.kind !== 'ir' && !isNamed,
       maxMemoryBytes: request.limits.maxMemoryBytes,
     },
     attachments: contents.map((content) => (typeof content === 'string' ? Buffer.from(content) : content)),
-    prefix: input.kind === 'text' ? prefixOf(request, input.text) : null,
+    prefix: input.kind === 'text' && !isNamed ? prefixOf(request, input.text) : null,
     limits: request.limits,
     signal: request.signal,
   });

@@ -2,9 +2,10 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { LinkError } from '../errors.ts';
+import { basename, join } from 'node:path';
+import { LinkError, ToolchainError } from '../errors.ts';
 import { nearNames } from '../near-names.ts';
+import type { Runtime } from '../runtimes.ts';
 import { sha256 } from '../sha256.ts';
 import { readLinkerScript } from './linker-script.ts';
 
@@ -38,6 +39,31 @@ export function findByName(search: Search, name: string): string {
     }
   }
   throw notFound(search, name);
+}
+
+/** The file of a compiler's runtime library, or null where it is not installed. */
+export function findRuntime({ folders, absent }: Search, { files }: Runtime): string | null {
+  for (const folder of folders) {
+    for (const file of files) {
+      const path = join(folder, file);
+      if (existsSync(path)) return path;
+      absent.add(path);
+    }
+  }
+  return null;
+}
+
+/** The error for a name that only a runtime library defines which is not there. */
+export function runtimeNotFound(search: Search, { flag, files, cure }: Runtime, name: string): ToolchainError {
+  const { library, folders } = search;
+  const message =
+    `${library}: \`${flag}\` made the compiler call \`${name}\` of a runtime library that is not there ` +
+    `(${basename(files.at(-1) ?? '')}): ${cure}`;
+  return new ToolchainError(
+    library,
+    message,
+    folders.flatMap((folder) => files.map((file) => join(folder, file))),
+  );
 }
 
 function notFound({ library, folders }: Search, name: string): LinkError {

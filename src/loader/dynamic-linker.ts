@@ -39,11 +39,12 @@ const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void 
  * Opens a shared object for this library alone (`RTLD_LOCAL`).
  *
  * @param file - a path, or a name without a slash, which the system searches for
+ * @param flags - for `dlopen`, beside `RTLD_NOW`
  * @returns a handle for {@link closeObject}
  * @throws LinkError when the dynamic linker refuses it.
  */
-export function openObject(library: string, file: string): bigint {
-  return dlopen(file, RTLD_NOW) ?? openAgain(library, file);
+export function openObject(library: string, file: string, flags = 0): bigint {
+  return dlopen(file, RTLD_NOW | flags) ?? openAgain(library, file);
 }
 
 /** For the reason, which the dynamic linker forgets when koffi, by `dlsym`, declares the first `dlerror`. */

@@ -1,6 +1,6 @@
 /** What every file of the contract needs: libraries in each loader, and a memory that outlives them. */
 
-import { afterEach, expect } from 'vitest';
+import { afterEach, expect, type TestContext } from 'vitest';
 import { loadSourceLibrary, readString, type SourceLibrary, type SourceLibrarySpec } from '../../src/index.ts';
 import { openShim } from '../../src/loader/shim.ts';
 import { loadFromImage } from './linked-image.ts';
@@ -37,6 +37,31 @@ export async function loadIn(
   live.push(library);
   expect(library.loader.kind).toBe(kind);
   return library;
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Why the loader refuses this line: `npm run parity` shows it instead of a pass. */
+    refused?: string;
+    /** Why the line was not tried here. */
+    skipped?: string;
+  }
+}
+
+/** Asserts that the loader refuses this line by design, with that reason in the error's message. */
+export async function expectRefusal({ task }: TestContext, loading: Promise<unknown>, reason: RegExp): Promise<void> {
+  const error: Error = await loading.then(
+    () => expect.unreachable('it was not refused'),
+    (refusal) => refusal,
+  );
+  expect(error.message).toMatch(reason);
+  task.meta.refused = reason.exec(error.message)?.[0] ?? '';
+}
+
+/** Skips the rest of the test; what the machine lacks is told to `npm run parity`. */
+export function skipBecause({ task, skip }: TestContext, reason: string): never {
+  task.meta.skipped = reason;
+  return skip(reason);
 }
 
 /** Memory that outlives the library under test, to see what its destructors do. */
