@@ -149,6 +149,11 @@ export function hasInitialisers(object: Uint8Array): boolean {
   return readSections(object).some(({ type }) => type === SHT_INIT_ARRAY || type === SHT_PREINIT_ARRAY);
 }
 
+/** STV_INTERNAL and STV_HIDDEN. What is protected is there for others, but for what linkers define so. */
+const HIDDEN = new Set([1, 2]);
+const STV_PROTECTED = 3;
+const SECTION_BOUND = /^__(?:start|stop)_/;
+
 /** Reads every entry. Throws RangeError when a table does not lie within the bytes. */
 function* readTable(bytes: Uint8Array, { offset, size, names }: SymbolTable): Iterable<RawSymbol> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -157,14 +162,16 @@ function* readTable(bytes: Uint8Array, { offset, size, names }: SymbolTable): It
     const start = names.offset + view.getUint32(at, true);
     const end = bytes.indexOf(0, start);
     if (end < 0 || end > names.offset + names.size) throw new RangeError('a name lies outside the table of names');
+    const name = Buffer.from(bytes.subarray(start, end)).toString('utf8');
+    const visibility = view.getUint8(at + 5) & 3;
     yield {
       at,
-      name: Buffer.from(bytes.subarray(start, end)).toString('utf8'),
+      name,
       value: Number(view.getBigUint64(at + 8, true)),
       size: Number(view.getBigUint64(at + 16, true)),
       type: info & 0xf,
       binding: info >> 4,
-      isHidden: (view.getUint8(at + 5) & 3) !== 0,
+      isHidden: HIDDEN.has(visibility) || (visibility === STV_PROTECTED && SECTION_BOUND.test(name)),
       section: view.getUint16(at + 6, true),
     };
   }

@@ -10,6 +10,7 @@
 #include <cxxabi.h>
 #include <exception>
 #include <typeinfo>
+#include <unistd.h>
 
 extern "C" void __cxa_finalize(void *);
 
@@ -17,14 +18,11 @@ namespace fromsource {
 
 static int Argc;
 static char **Argv;
-static char **Envp;
 
 /// ld.so calls the initialisers of every library like this one.
-__attribute__((constructor)) static void keepArguments(int C, char **V,
-                                                       char **E) {
+__attribute__((constructor)) static void keepArguments(int C, char **V) {
   Argc = C;
   Argv = V;
-  Envp = E;
 }
 
 static std::string currentExceptionType() {
@@ -52,7 +50,8 @@ template <typename Call> static bool guard(Call &&C, std::string &What) {
 
 bool callGuarded(void (*Function)(), std::string &What) {
   using Entry = void (*)(int, char **, char **);
-  return guard([&] { reinterpret_cast<Entry>(Function)(Argc, Argv, Envp); },
+  // The environment of now, as ld.so does: setenv moves it.
+  return guard([&] { reinterpret_cast<Entry>(Function)(Argc, Argv, environ); },
                What);
 }
 

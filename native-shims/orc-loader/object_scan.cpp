@@ -39,7 +39,9 @@ Error refuseRelocation(uint32_t Type, StringRef Symbol) {
                      "thread-local " + Of +
                          " is used with the initial-exec or local-exec model "
                          "(R_X86_64_GOTTPOFF, R_X86_64_TPOFF): compile with "
-                         "-fPIC and without -ftls-model");
+                         "-fPIC and without -ftls-model; a source that has it "
+                         "as an attribute (tls_model) needs "
+                         "`loader: 'shared-object'`");
   case R_X86_64_GOTPC32_TLSDESC:
   case R_X86_64_TLSDESC_CALL:
   case R_X86_64_TLSDESC:
@@ -48,6 +50,11 @@ Error refuseRelocation(uint32_t Type, StringRef Symbol) {
                          " is used through TLS descriptors "
                          "(R_X86_64_TLSDESC): compile with "
                          "-mtls-dialect=gnu");
+  case R_X86_64_PLTOFF64:
+    return makeError(FS_ERROR_UNSUPPORTED,
+                     Symbol + " is called as -mcmodel=large has it "
+                              "(R_X86_64_PLTOFF64): compile without it, or "
+                              "give `loader: 'shared-object'`");
   }
   return Error::success();
 }
@@ -65,6 +72,7 @@ uint64_t widthOf(uint32_t Type) {
   case R_X86_64_GOTPCREL64:
   case R_X86_64_DTPOFF64:
   case R_X86_64_TPOFF64:
+  case R_X86_64_PLTOFF64:
     return 8;
   case R_X86_64_16:
   case R_X86_64_PC16:

@@ -40,6 +40,7 @@ export function compilerArguments(
     ...(toolchain.kind === 'clang' ? clangArguments(toolchain) : gccArguments(toolchain)),
     '-fPIC',
     '-fno-lto',
+    ...threadLocalArguments(request.flags),
     ...nameArguments(toolchain, request, places),
     ...(input.kind === 'ir' ? ['-Wno-override-module'] : []),
     ...outputArguments(request, outputs),
@@ -119,6 +120,16 @@ function gccArguments(toolchain: Toolchain): string[] {
     '-fno-diagnostics-color',
     '-fmessage-length=0',
   ];
+}
+
+/**
+ * Only a program's own code, which is there from the start, knows the place of a thread-local variable without asking; and
+ * the ORC loader knows no descriptors. So what asks for those gets the model of shared objects.
+ */
+function threadLocalArguments(flags: readonly string[]): string[] {
+  const model = flags.some((flag) => flag.startsWith('-ftls-model=')) ? ['-ftls-model=global-dynamic'] : [];
+  const dialect = flags.some((flag) => flag.startsWith('-mtls-dialect=')) ? ['-mtls-dialect=gnu'] : [];
+  return [...model, ...dialect];
 }
 
 /** Puts the caller's names where the compiler would show `<stdin>` or our private folder. */

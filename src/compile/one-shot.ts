@@ -4,7 +4,7 @@ import { createPrivateFolder } from '../private-folder.ts';
 import { runProcess } from '../run-process.ts';
 import type { Toolchain } from '../toolchain/discover.ts';
 import { compilerArguments } from './command.ts';
-import type { CompileInput, CompileRequest, CompileResult } from './compiler.ts';
+import type { CompileRequest, CompileResult } from './compiler.ts';
 import { parseDependencyRule, splitRuleAndObject } from './dependencies.ts';
 import { compilerEnvironment } from './environment.ts';
 import { folderFailure, limitError, startFailure } from './failure.ts';

@@ -137,7 +137,7 @@ function findCode(file: Uint8Array, table: SymbolTable): ImageLayout['code'] {
   const to = Math.max(...sections.map(({ address, size }) => address + size));
   const exported = readExports(file, table);
   const isTold = exported.every(({ kind, value }) => (kind === 'function') === (from <= value && value < to));
-  // Such as protected and thread-local ones, and the start files' `_init`, which `dlsym` finds too.
+  // Such as thread-local ones, and the start files' `_init`, which `dlsym` finds too.
   const isMark = (name: string) => LINKER_DEFINED.has(name) && name !== '_init' && name !== '_fini';
   const found = readLinkSymbols(file, 'dynamic').defined.filter((name) => !isMark(name));
   return isTold && exported.length === found.length ? { from, to } : null;

@@ -1,6 +1,7 @@
 /** Links an object as a shared object, by `cc -shared`. */
 
 import { join } from 'node:path';
+import { readLinkSymbols } from '../elf.ts';
 import { LinkError } from '../errors.ts';
 import { createPrivateFolder, type PrivateFolderError } from '../private-folder.ts';
 import { Turns } from '../turns.ts';
@@ -42,7 +43,10 @@ export function linkShared<Result>(
     const own = imported.size === 0 ? flags : [...IMPORT_FLAGS, ...flags];
     // What is imported is weak, for which a linker needs no file.
     const needs = request.needs?.length ? ['-Wl,--no-as-needed', ...request.needs] : [];
-    const args = [...inputs, ...LINK_FLAGS, ...own, ...needs, '-Wl,--as-needed', ...runtime];
+    // What is named only weakly is nothing that a linker needs a library for, libc among them.
+    const isWishing = readLinkSymbols(request.object).wished.length > 0;
+    const asNeeded = isWishing ? '-Wl,--no-as-needed' : '-Wl,--as-needed';
+    const args = [...inputs, ...LINK_FLAGS, ...own, ...needs, asNeeded, ...runtime];
     await runLinker(request, folder.path, args, (complaint) => explain(request, complaint));
     return await use(path);
   });
