@@ -1,18 +1,8 @@
 /** What C sources expect of a linker and of `dlopen`, by what both compilers make of them. */
 
-import { execFileSync } from 'node:child_process';
 import { beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { BindingError, type SourceLibrarySpec } from '../../src/index.ts';
-import { expectRefusal, LOADERS, loadIn, skipBecause } from './harness.ts';
-
-function hasGcc(): boolean {
-  try {
-    execFileSync('gcc', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+import { expectRefusal, hasGcc, LOADERS, loadIn, skipBecause } from './harness.ts';
 
 describe.each(LOADERS)('on the %s loader', (loader) => {
   describe.each(['clang', 'gcc'] as const)('as %s compiles it', (compiler) => {

@@ -1,5 +1,6 @@
 /** What every file of the contract needs: libraries in each loader, and a memory that outlives them. */
 
+import { spawnSync } from 'node:child_process';
 import { afterEach, expect, type TestContext } from 'vitest';
 import { loadSourceLibrary, readString, type SourceLibrary, type SourceLibrarySpec } from '../../src/index.ts';
 import { openShim } from '../../src/loader/shim.ts';
@@ -23,6 +24,13 @@ export function hasShim(): boolean {
   } catch {
     return false;
   }
+}
+
+let isGccThere: boolean | undefined;
+
+export function hasGcc(): boolean {
+  isGccThere ??= spawnSync('gcc', ['--version'], { stdio: 'ignore' }).status === 0;
+  return isGccThere;
 }
 
 /** Loads a library that is disposed after the test, the last one first. */

@@ -8,11 +8,13 @@ import type { CompileInput } from '../../src/compile/compiler.ts';
 import { compile } from '../../src/compile/queue.ts';
 import type { Build } from '../../src/generation.ts';
 import { SourceLibrary } from '../../src/library.ts';
+import { linkTo } from '../../src/link-to.ts';
 import { type LinkedImage, makeLinkedImage } from '../../src/loader/linked-image.ts';
 import type { LinkRequest, Loader } from '../../src/loader/loader.ts';
 import { openLinkedImage } from '../../src/loader/open-image.ts';
 import { type ResolvedSpec, requestOf, resolveSpec, type SourceLibrarySpec } from '../../src/options.ts';
 import { takeSnapshot } from '../../src/reload/snapshot.ts';
+import { withRuntimes } from '../../src/runtimes.ts';
 import { discoverToolchain } from '../../src/toolchain/discover.ts';
 
 let folder: string | undefined;
@@ -46,7 +48,7 @@ export const linkedImageLoader: Loader = {
     const path = freshFile();
     writeFileSync(path, bytes);
     try {
-      const image = openLinkedImage(request.library, path, layout);
+      const image = openLinkedImage(request.library, path, layout, request.imports);
       if (image === null) throw new Error(`${path} is open`);
       return image;
     } finally {
@@ -57,14 +59,17 @@ export const linkedImageLoader: Loader = {
 };
 
 /** A compile without the cache, then the image instead of the loader's link. */
-async function build(spec: ResolvedSpec): Promise<Build> {
-  const { name: library, language, signal } = spec;
+async function build(given: ResolvedSpec): Promise<Build> {
+  const { name: library, language, signal } = given;
   const started = performance.now();
-  const toolchain = await discoverToolchain({ library, compiler: spec.compiler });
+  const toolchain = await discoverToolchain({ library, compiler: given.compiler });
+  const spec = withRuntimes(given, [given.flags], toolchain);
   const { object, diagnostics } = await compile(toolchain, requestOf(spec, spec.input as CompileInput));
-  const image = await linkedImageLoader.link({ library, object, language, compilerPath: toolchain.path, signal });
+  const link = { library, object, language, compilerPath: toolchain.path, signal };
+  const { image, holds } = await linkTo(spec.linking, linkedImageLoader, link);
   return {
     image,
+    holds,
     loader: { kind: 'shared-object', reason: 'it is a linked image' },
     cache: () => ({ status: 'off', reason: 'this is a test' }),
     before: takeSnapshot([]),
