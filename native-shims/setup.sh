@@ -30,9 +30,9 @@ export DEBIAN_FRONTEND=noninteractive
 packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
 fallback_packages=(clang g++)
-# libstb-dev is a sample; gdb is for its tests, which are skipped without it.
+# libstb-dev is a sample; gdb and OpenMP are for their tests, which are skipped without them.
 if [ -z "$native_only" ]; then
-  packages+=(libstb-dev clang-format-22 gdb)
+  packages+=(libstb-dev clang-format-22 gdb libomp-22-dev)
   fallback_packages+=(libstb-dev)
 fi
 
@@ -142,7 +142,7 @@ build_shims() {
 
 build_typescript() {
   local now
-  now=$(digest src bench vendor-samples build.mjs tsconfig*.json package-lock.json)
+  now=$(digest src bench vendor-samples test/parity.ts build.mjs tsconfig*.json package-lock.json)
   if fresh typescript "$now" && [ -e dist/index.js ]; then return; fi
   build_both() {
     rm -rf dist dist-tools
