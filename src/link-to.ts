@@ -2,10 +2,12 @@
 
 import type { Linking } from './linking.ts';
 import type { LinkRequest, Loader } from './loader/loader.ts';
+import { assertPlainStack } from './objects/plain-stack.ts';
 import { languageOf } from './objects/read-objects.ts';
 
 /** The image, what was linked in the end, and what that was found out from; `linked` is null without other libraries. */
 export async function linkTo(linking: Linking | null, loader: Loader, link: LinkRequest) {
+  assertPlainStack(link);
   if (linking === null) return { image: await loader.link(link), link, linked: null, holds: [] };
   const { library, object } = link;
   const { linkLibraries } = await import('./link-libraries.ts');

@@ -9,6 +9,7 @@ import type { LibraryInput, ObjectsInput } from './inputs.ts';
 import type { LinkRequest } from './loader/loader.ts';
 import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
+import { assertPlainStack } from './objects/plain-stack.ts';
 import { readObjects } from './objects/read-objects.ts';
 import type { ResolvedSpec } from './options.ts';
 import { runtimeNameIn } from './runtimes.ts';
@@ -42,6 +43,7 @@ export async function writeSealed(spec: ResolvedSpec, input: LibraryInput, path:
   const made = await objectOf(spec, input, toolchain);
   const { object, diagnostics, features, ...facts } = made;
   const link = { library: name, object, language: made.language, compilerPath: toolchain.path, signal };
+  assertPlainStack(link);
   assertNoRuntime(name, object);
   await assertLinks(link, facts.compiler?.kind ?? 'clang');
   // What loads import when they need it is imported so here too: else the bundler cuts it up, and each piece costs them.

@@ -78,28 +78,48 @@ function linesOf(assertions: readonly Assertion[]): Map<string, (Outcome | undef
   return lines;
 }
 
-let differing = 0;
+/** What differs in one and the same way. */
+interface Difference {
+  readonly outcomes: readonly (Outcome | undefined)[];
+  readonly lines: string[];
+}
+
+function differencesOf(lines: ReadonlyMap<string, readonly (Outcome | undefined)[]>): Difference[] {
+  const byWay = new Map<string, Difference>();
+  for (const [line, outcomes] of lines) {
+    if (outcomes.every((outcome) => outcome?.kind === 'yes')) continue;
+    const way = JSON.stringify(outcomes);
+    const difference = byWay.get(way) ?? { outcomes, lines: [] };
+    difference.lines.push(line);
+    byWay.set(way, difference);
+  }
+  return [...byWay.values()];
+}
+
+function print({ outcomes, lines }: Difference): void {
+  const kinds = outcomes.map((outcome) => outcome?.kind ?? 'not run');
+  const columns = LOADERS.map((loader, index) => `${loader}: ${kinds[index]}`).join('   ');
+  console.log(`  ${new Set(kinds).size === 1 ? `on every loader: ${kinds[0]}` : columns}`);
+  for (const reason of new Set(outcomes.map((outcome) => outcome?.reason ?? ''))) {
+    if (reason !== '') console.log(`  reason: ${reason}`);
+  }
+  for (const line of lines) console.log(`    ${line}`);
+}
+
 let isBroken = false;
 console.log(`Node ${process.version}; loaders: ${LOADERS.join(', ')}`);
 for (const { name, message, assertionResults } of runContract().testResults) {
   const lines = linesOf(assertionResults);
-  const rows = [...lines].filter(([, outcomes]) => outcomes.some((outcome) => outcome?.kind !== 'yes'));
-  console.log(`\n${basename(name)}: ${lines.size - rows.length} of ${lines.size} lines hold on every loader`);
+  const differences = differencesOf(lines);
+  const differing = differences.reduce((sum, difference) => sum + difference.lines.length, 0);
+  console.log(`\n${basename(name)}: ${lines.size - differing} of ${lines.size} lines hold on every loader`);
+  for (const difference of differences) {
+    print(difference);
+    isBroken ||= difference.outcomes.some((outcome) => outcome === undefined || outcome.kind === 'fails');
+  }
   // A file that could not be run, as when its process has died, has no lines.
-  if (lines.size === 0) {
-    isBroken = true;
-    console.log(`  ✗ ${message.split('\n')[0] || 'it could not be run'}`);
-  }
-  for (const [line, outcomes] of rows) {
-    differing += 1;
-    isBroken ||= outcomes.some((outcome) => outcome === undefined || outcome.kind === 'fails');
-    console.log(`  ${line}`);
-    const kinds = outcomes.map((outcome) => (outcome === undefined ? 'not run' : outcome.kind));
-    console.log(`    ${LOADERS.map((loader, index) => `${loader}: ${kinds[index]}`).join('   ')}`);
-    for (const reason of new Set(outcomes.map((outcome) => outcome?.reason ?? ''))) {
-      if (reason !== '') console.log(`    ${reason}`);
-    }
-  }
+  if (lines.size > 0) continue;
+  isBroken = true;
+  console.log(`  ${message.split('\n')[0] || 'it could not be run'}`);
 }
-console.log(`\n${differing} ${differing === 1 ? 'line differs, or was' : 'lines differ, or were'} not tried`);
 process.exitCode = isBroken ? 1 : 0;

@@ -33,15 +33,15 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
       `;
 
       test.for([
-        [],
-        ['-O0'],
-        ['-ftls-model=local-dynamic'],
-        ['-ftls-model=initial-exec'],
-        ['-ftls-model=local-exec'],
-        ['-fno-pic', '-ftls-model=local-exec'],
-        ['-mtls-dialect=gnu2'],
-      ])('each thread has its own, however the model is asked for (%j)', async (flags) => {
-        const library = await load(source, { flags });
+        '-O2',
+        '-O0',
+        '-ftls-model=local-dynamic',
+        '-ftls-model=initial-exec',
+        '-ftls-model=local-exec',
+        '-fno-pic -ftls-model=local-exec',
+        '-mtls-dialect=gnu2',
+      ])('each thread has its own, however the model is asked for (%s)', async (flags) => {
+        const library = await load(source, { flags: flags.split(' ') });
         const bump = library.func('long bump(void)');
         const first = 8 + 4 + 1 + 5 + 6;
         expect([bump(), bump()]).toEqual([first, first + 5]);
@@ -356,6 +356,24 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
       expect(results[0]?.[1]).toBe(108);
     });
 
+    test('nested functions, of which one that is passed on needs an executable stack', async (context) => {
+      if (compiler === 'clang') skipBecause(context, 'clang has no nested functions');
+      const inner = await load(
+        'int outer(int base, int x) { int add(int y) { return base + y; } return add(x) + add(1); }',
+        { flags: ['-O0'] },
+      );
+      expect(inner.func('int outer(int, int)')(10, 5)).toBe(26);
+      const passed = `
+        static int apply(int (*f)(int), int x) { return f(x); }
+        int outer(int base, int x) { int add(int y) { return base + y; } return apply(add, x); }
+      `;
+      await expectRefusal(
+        context,
+        load(passed, { flags: ['-O0'] }),
+        /it needs an executable stack.*pass it what it uses/,
+      );
+    });
+
     test('computed goto and jump tables', async () => {
       const library = await load(`
         int run(const char *code) {
@@ -385,6 +403,16 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
       `);
       const probe = library.func('unsigned probe(unsigned long)');
       expect([probe(0), probe((256 << 20) - 1), probe(0)]).toEqual([9, 9, 10]);
+    });
+
+    test('a gigabyte of zeroes', async (context) => {
+      const loading = load('static char zeroes[1 << 30]; int probe(long at) { return ++zeroes[at]; }');
+      if (loader === 'orc') {
+        await expectRefusal(context, loading, /JIT memory/);
+        return;
+      }
+      const probe = (await loading).func('int probe(long)');
+      expect([probe(0), probe(2 ** 30 - 1), probe(0)]).toEqual([1, 1, 2]);
     });
 
     test('functions of libc that are ifuncs themselves work by call, by pointer and in static tables', async () => {
@@ -430,14 +458,14 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
     });
 
     test.for([
-      ['-O2', '-fstack-protector-all', '-D_FORTIFY_SOURCE=2'],
-      ['-O2', '-fstack-clash-protection', '-fcf-protection=full'],
-      ['-O2', '-ffunction-sections', '-fdata-sections', '-fno-plt'],
-      ['-O0', '-g3', '-fno-omit-frame-pointer'],
-      ['-Os', '-mcmodel=large'],
-      ['-O2', '-mcmodel=medium'],
-      ['-O2', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', '-fno-semantic-interposition'],
-    ])('code is the same library with %j', async (flags, context) => {
+      '-O2 -fstack-protector-all -D_FORTIFY_SOURCE=2',
+      '-O2 -fstack-clash-protection -fcf-protection=full',
+      '-O2 -ffunction-sections -fdata-sections -fno-plt',
+      '-O0 -g3 -fno-omit-frame-pointer',
+      '-Os -mcmodel=large',
+      '-O2 -mcmodel=medium',
+      '-O2 -fvisibility=hidden -fno-asynchronous-unwind-tables -fno-semantic-interposition',
+    ])('code is the same library with %s', async (flags, context) => {
       const loading = load(
         `
         #include <stdlib.h>
@@ -451,7 +479,7 @@ describe.each(LOADERS)('on the %s loader', (loader) => {
           return indirect(copy) + wide[n - 1] + table[2] + big[n * 99];
         }
       `,
-        { flags },
+        { flags: flags.split(' ') },
       );
       if (loader === 'orc' && compiler === 'gcc' && flags.includes('-mcmodel=large')) {
         await expectRefusal(context, loading, /is called as -mcmodel=large has it .*give `loader: 'shared-object'`/);
