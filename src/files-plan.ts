@@ -8,9 +8,9 @@ import type { CompileRequest } from './compile/compiler.ts';
 import { checkFlags } from './compile/flags.ts';
 import { keyPartsOf } from './key-parts.ts';
 import type { Begun } from './link-entry.ts';
+import { mayNeedRuntime } from './linking.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
 import { type Snapshot, takeSnapshot } from './reload/snapshot.ts';
-import { withRuntimes } from './runtimes.ts';
 import { filesOfSpec } from './spec-files.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
 
@@ -58,7 +58,9 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
     return { path, request, parts: keyPartsOf(toolchain, request) };
   });
   const flags = sources.map(({ spec: own }) => own.flags);
-  const { linking } = withRuntimes(spec, flags, toolchain);
+  const { linking } = flags.flat().some(mayNeedRuntime)
+    ? (await import('./runtimes.ts')).withRuntimes(spec, flags, toolchain)
+    : spec;
   const cache = openCache(spec.cache, spec.unsafeFlags);
   const own = partsOfAll(files);
   const parts = linking === null ? own : (await import('./link-key.ts')).withLinking(own, linking);

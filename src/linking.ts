@@ -154,3 +154,6 @@ export function plainLinking(linking: Linking | null): Readonly<Record<string, u
   });
   return { ...linking, libraries };
 }
+
+/** Whether code that is compiled with the flag may call functions of a library of the compiler's. */
+export const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)/.test(flag);

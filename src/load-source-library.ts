@@ -12,7 +12,7 @@ import type { Build, Live } from './generation.ts';
 import { filesOf, isCompiled, type LibraryInput } from './inputs.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { SourceLibrary } from './library.ts';
-import type { Linking } from './linking.ts';
+import { type Linking, mayNeedRuntime } from './linking.ts';
 import type { ImageLayout } from './loader/image-layout.ts';
 import { openLinkedImage } from './loader/open-image.ts';
 import { type ResolvedSpec, requestOf, type SourceLibrarySpec } from './options.ts';
@@ -41,9 +41,6 @@ async function build(spec: ResolvedSpec): Promise<Build> {
   const { reportCrashes } = await import('./crash-report.ts');
   return { ...built, onRetired: await reportCrashes(spec.name, live.image) };
 }
-
-/** Whether code that is compiled with the flag may call functions of a library of the compiler's. */
-const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)/.test(flag);
 
 async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
   const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;

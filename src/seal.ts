@@ -12,7 +12,6 @@ import { selectLoader } from './loader/select.ts';
 import { assertPlainStack } from './objects/plain-stack.ts';
 import { readObjects } from './objects/read-objects.ts';
 import type { ResolvedSpec } from './options.ts';
-import { runtimeNameIn } from './runtimes.ts';
 import { compileForSeal, type Features, joinSealed, NO_FEATURES } from './seal-compile.ts';
 import type { SealReport } from './sealed.ts';
 import {
@@ -44,7 +43,7 @@ export async function writeSealed(spec: ResolvedSpec, input: LibraryInput, path:
   const { object, diagnostics, features, ...facts } = made;
   const link = { library: name, object, language: made.language, compilerPath: toolchain.path, signal };
   assertPlainStack(link);
-  assertNoRuntime(name, object);
+  await assertNoRuntime(name, object);
   await assertLinks(link, facts.compiler?.kind ?? 'clang');
   // What loads import when they need it is imported so here too: else the bundler cuts it up, and each piece costs them.
   const { makeLinkedImage } = await import('./loader/linked-image.ts');
@@ -99,7 +98,8 @@ async function fromObjects(spec: ResolvedSpec, input: ObjectsInput, toolchain: T
 }
 
 /** It would be looked for by a compiler's folders, and where the file is loaded there is no compiler. */
-function assertNoRuntime(library: string, object: Uint8Array): void {
+async function assertNoRuntime(library: string, object: Uint8Array): Promise<void> {
+  const { runtimeNameIn } = await import('./runtimes.ts');
   const found = runtimeNameIn(readLinkSymbols(object).needed);
   if (found === null) return;
   const { flag, name } = found;

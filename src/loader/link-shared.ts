@@ -43,13 +43,22 @@ export function linkShared<Result>(
     const own = imported.size === 0 ? flags : [...IMPORT_FLAGS, ...flags];
     // What is imported is weak, for which a linker needs no file.
     const needs = request.needs?.length ? ['-Wl,--no-as-needed', ...request.needs] : [];
-    // What is named only weakly is nothing that a linker needs a library for, libc among them.
-    const isWishing = readLinkSymbols(request.object).wished.length > 0;
-    const asNeeded = isWishing ? '-Wl,--no-as-needed' : '-Wl,--as-needed';
+    const asNeeded = hasWeakReferences(request.object) ? '-Wl,--no-as-needed' : '-Wl,--as-needed';
     const args = [...inputs, ...LINK_FLAGS, ...own, ...needs, asNeeded, ...runtime];
     await runLinker(request, folder.path, args, (complaint) => explain(request, complaint));
     return await use(path);
   });
+}
+
+/** A name that is only referred to weakly is nothing that a linker takes a library for where it is needed, libc among them. */
+function hasWeakReferences(object: Uint8Array): boolean {
+  try {
+    return readLinkSymbols(object).wished.length > 0;
+  } catch (error) {
+    // What is wrong with a damaged object is for the linker to say.
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 /** GNU ld says "undefined reference to `f'", lld says "undefined symbol: f". */
