@@ -75,7 +75,8 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
         throw new LinkError(library, `${library}: ${both} are the same library, ${file.path}; name it once`, []);
       }
       seen.set(file.path, reference);
-      providers.push(file.kind === 'archive' ? archiveOf(library, file) : sharedOf(library, file, from));
+      const provider = file.kind === 'archive' ? archiveOf(library, file) : sharedOf(library, file, from);
+      providers.push(reference.kind === 'runtime' ? onlyOwn(provider, reference.runtime) : provider);
     }
     if (reference.kind === 'library') providers.push({ kind: 'import', from, path: null, names: namesOf(reference) });
   }
@@ -135,6 +136,12 @@ function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): 
   const isObject = checkRelocatable(bytes) === null;
   const reason = isObject ? 'it is an object; make an archive of it' : (wrong ?? 'its symbol table is damaged');
   throw new LinkError(library, `${library}: ${path} can't be linked to: ${reason}`, []);
+}
+
+/** A sanitizer's has functions of libc too, such as `sigaction`, for programs that begin with it. */
+function onlyOwn(provider: Provider, { names }: Runtime): Provider {
+  if (provider.kind === 'archive') return provider;
+  return { ...provider, names: new Set([...provider.names].filter((name) => names.test(name))) };
 }
 
 function archiveOf(library: string, { path, bytes }: LibraryFile): Provider {

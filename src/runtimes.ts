@@ -12,14 +12,14 @@ export interface Runtime {
   readonly flag: string;
   /** Where it is in one of the compiler's folders; the first that is there is taken. */
   readonly files: readonly string[];
-  /** The names of what it defines. */
+  /** The names that are taken from it. */
   readonly names: RegExp;
   /** What to do where it is missing. */
   readonly cure: string;
 }
 
-const OPENMP_NAMES = /^(?:omp_|__kmpc_|kmp_|GOMP_)/;
-const UBSAN_NAMES = /^__ubsan_/;
+const OPENMP_NAMES = /^(?:ompx?_|__kmpc_|kmp_|GOMP_)/;
+const UBSAN_NAMES = /^__(?:ubsan|sanitizer)_/;
 
 /**
  * The spec with the runtime libraries that its code needs, after its own libraries.

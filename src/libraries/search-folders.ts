@@ -25,7 +25,10 @@ export async function searchFolders(compilerPath: string): Promise<string[]> {
   return [...new Set([...own.slice(0, 2), ...(await asking), ...own, '/usr/local/lib64', '/lib64', '/usr/lib64'])];
 }
 
-/** clang and gcc both print `libraries: =/one:/other`. */
+/**
+ * clang and gcc both print `libraries: =/one:/other`. clang looks in the folder of its own libraries too, such as libomp and
+ * libc++, and of that prints only where its resources are.
+ */
 async function ask(compilerPath: string): Promise<string[]> {
   const { stdout } = await runProcess({
     command: [compilerPath, '-print-search-dirs'],
@@ -37,5 +40,6 @@ async function ask(compilerPath: string): Promise<string[]> {
     signal: undefined,
   });
   const list = /^libraries: =?(.*)$/m.exec(stdout.toString('utf8'))?.[1] ?? '';
-  return list.split(':').flatMap((folder) => (folder.startsWith('/') ? [resolve(folder)] : []));
+  const folders = list.split(':').flatMap((folder) => (folder.startsWith('/') ? [resolve(folder)] : []));
+  return [...folders, ...folders.flatMap((folder) => /^(.+\/lib)\/clang\/[^/]+$/.exec(folder)?.[1] ?? [])];
 }

@@ -128,6 +128,19 @@ describe('the runtime libraries of flags', () => {
     expect(readFileSync('/proc/self/maps', 'utf8')).toContain('/libgomp.so');
   });
 
+  test.for(['orc', 'shared-object'] as const)('it gives nothing that libc has (%s)', async (loader) => {
+    const library = await load({
+      loader,
+      source: `#define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <signal.h>
+        int plus(int a, int b) { return a + b; }
+        int is_libcs(void) { return (void *)sigaction == dlsym(RTLD_DEFAULT, "sigaction"); }`,
+      flags: ['-fsanitize=undefined'],
+    });
+    expect([library.func('int plus(int, int)')(1, 2), library.func('int is_libcs(void)')()]).toEqual([3, 1]);
+  });
+
   openmp('of several files, the one that needs it is enough', async () => {
     const [a, b] = [join(folder, 'a.c'), join(folder, 'b.c')];
     writeFileSync(a, THREADS);
