@@ -7,6 +7,7 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers';
+import { GUARD_NAME, ownChildren } from './children.ts';
 import { koffi } from './koffi.ts';
 
 const WNOHANG = 1;
@@ -14,25 +15,8 @@ const WNOHANG = 1;
 /** A driver ends some milliseconds after its worker, on a busy machine or with much memory later. */
 const LOOKS_MS = [100, 1000, 10_000];
 
-/** What the shell that guards a compiler or linker calls itself. */
-export const GUARD_NAME = 'fromsource-run';
-
 /** As the kernel calls what this package starts: it keeps 15 bytes of a name. */
 const NAMES = ['fromsource-clan', GUARD_NAME];
-
-/** The children of this thread, of which its own event loop hears. */
-const ours = new Set<number>();
-
-/** It is this thread's, as long as it lives. */
-export function trackChild(child: {
-  readonly pid?: number | undefined;
-  once(event: 'exit', hear: () => void): unknown;
-}) {
-  const { pid } = child;
-  if (pid === undefined) return;
-  ours.add(pid);
-  child.once('exit', () => ours.delete(pid));
-}
 
 const due = new Set<number>();
 
@@ -59,7 +43,7 @@ function reapOrphans(): void {
   try {
     const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').match(/\d+/g) ?? [];
     for (const pid of children.map(Number)) {
-      if (!ours.has(pid) && isOurZombie(pid)) waitpid()(pid, null, WNOHANG);
+      if (!ownChildren.has(pid) && isOurZombie(pid)) waitpid()(pid, null, WNOHANG);
     }
   } catch {
     // No /proc, or one that does not list children.

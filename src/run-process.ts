@@ -3,9 +3,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { GUARD_NAME, trackChild } from './children.ts';
 import type { CompileLimits } from './compile/compiler.ts';
 import type { CompileLimit } from './errors.ts';
-import { GUARD_NAME, trackChild } from './orphans.ts';
 
 /** What to run, what to feed it, and its bounds. */
 export interface ProcessRequest {

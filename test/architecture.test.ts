@@ -52,7 +52,7 @@ describe('imports point one way', () => {
       'import-policy',
       'koffi',
       'linking',
-      'orphans',
+      'children',
       'package-root',
       'private-folder',
       'process-identity',

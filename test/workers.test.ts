@@ -77,9 +77,17 @@ const run = (program: string) =>
     env: { TMPDIR: sandbox.temporary, TEST_INDEX: pathToFileURL(children.index).href },
   });
 
-/** Runs a program that must end well; gives what it said. */
+/** What koffi, and node itself in `fs.promises`, do when a worker is terminated while it is in there: see the README. */
+const KNOWN_ABORT = /Error::ThrowAsJavaScriptException napi_throw|\(req_wrap_async\) != nullptr/;
+
+/** Runs a program that must end well; gives what it said. One that came to a known abort is run again, three times at most. */
 async function well(program: string): Promise<readonly any[]> {
-  const { code, signal, stderr, said } = await run(program);
+  let ended = await run(program);
+  for (let tries = 0; tries < 3 && ended.signal === 'SIGABRT' && KNOWN_ABORT.test(ended.stderr); tries += 1) {
+    console.warn(`not counted: ${KNOWN_ABORT.exec(ended.stderr)?.[0]}`);
+    ended = await run(program);
+  }
+  const { code, signal, stderr, said } = ended;
   expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
   return said;
 }

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { trackChild } from '../orphans.ts';
+import { trackChild } from '../children.ts';
 import { compilerEnvironment } from './environment.ts';
 import {
   type Answer,
