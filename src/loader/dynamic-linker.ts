@@ -8,6 +8,7 @@ import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 
 const RTLD_NOW = 2;
 const RTLD_DEEPBIND = 8;
+const RTLD_NODELETE = 0x1000;
 const RTLD_DI_LINKMAP = 2;
 
 // koffi takes 65 µs for its first library, 40 for its first function, 8 for each more: what every open needs is declared
@@ -45,12 +46,13 @@ const dlinfo = once(() => program.func('dlinfo', 'int', ['void *', 'int', 'void 
  * Opens a shared object for this library alone (`RTLD_LOCAL`).
  *
  * @param file - a path, or a name without a slash, which the system searches for
- * @param ownFirst - whether it, and what it needs, take names from each other before what the process has of them
+ * @param isRuntime - of a language: it, and what it needs, take names from each other before what the process has of
+ * them, and stay when nobody uses them any more, as threads keep data whose ends are in their code
  * @returns a handle for {@link closeObject}
  * @throws LinkError when the dynamic linker refuses it.
  */
-export function openObject(library: string, file: string, ownFirst = false): bigint {
-  const mode = ownFirst ? RTLD_NOW | RTLD_DEEPBIND : RTLD_NOW;
+export function openObject(library: string, file: string, isRuntime = false): bigint {
+  const mode = isRuntime ? RTLD_NOW | RTLD_DEEPBIND | RTLD_NODELETE : RTLD_NOW;
   return dlopen(file, mode) ?? openAgain(library, file, mode);
 }
 
