@@ -4,7 +4,14 @@ import type { SharedDefinition } from './elf.ts';
 import { LinkError } from './errors.ts';
 import { isLibcxx } from './libraries/libcxx.ts';
 import { HOLD, type Hold, type Linking } from './linking.ts';
-import { addressIn, bringsExceptions, closeObject, openObject, RTLD_DEEPBIND } from './loader/dynamic-linker.ts';
+import {
+  addressIn,
+  bringsExceptions,
+  closeObject,
+  openObject,
+  RTLD_DEEPBIND,
+  RTLD_NODELETE,
+} from './loader/dynamic-linker.ts';
 import type { LinkRequest, LoadedImage, Loader, SymbolInfo } from './loader/loader.ts';
 import { missingSymbolsError } from './loader/missing-symbols.ts';
 import { isRuntime, openRuntime } from './loader/open-runtime.ts';
@@ -54,7 +61,8 @@ export function openImports(library: string, linking: Linking | null, records: r
       const reference = linking?.libraries[from];
       let find: (name: string) => bigint | null | undefined;
       if (path !== null) {
-        const flags = isLibcxx(path) ? RTLD_DEEPBIND : 0;
+        // It stays, as threads keep data whose ends are in its code.
+        const flags = isLibcxx(path) ? RTLD_DEEPBIND | RTLD_NODELETE : 0;
         const handle = isRuntime(path) ? openRuntime(library, path) : openObject(library, path, flags);
         handles.push(handle);
         find = (name) => addressIn(handle, name);

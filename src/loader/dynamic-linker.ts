@@ -9,6 +9,8 @@ import type { ImageCode, LoadedImage, SymbolInfo } from './loader.ts';
 const RTLD_NOW = 2;
 /** It, and what it needs, take names from each other before what the process has of them. */
 export const RTLD_DEEPBIND = 8;
+/** It stays when nobody uses it any more. */
+export const RTLD_NODELETE = 0x1000;
 const RTLD_DI_LINKMAP = 2;
 
 // koffi takes 65 µs for its first library, 40 for its first function, 8 for each more: what every open needs is declared

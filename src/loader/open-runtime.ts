@@ -3,9 +3,8 @@
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { koffi } from '../koffi.ts';
-import { openObject } from './dynamic-linker.ts';
+import { openObject, RTLD_NODELETE } from './dynamic-linker.ts';
 
-const RTLD_NODELETE = 0x1000;
 /** Those of OpenMP, and of sanitizers. */
 const RUNTIME_FILE = /^lib(?:i?omp5?|gomp|ubsan|clang_rt\.[\w-]+)\.so/;
 /** At least the size of `struct sigaction`. */
