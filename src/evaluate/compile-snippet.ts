@@ -107,7 +107,11 @@ class Attempts {
 
   async #expression(snippet: NamedText): Promise<SnippetPart | null> {
     const object = await this.#try(snippet, asExpression(this.#scope(), snippet));
-    return object === null ? null : { object, declared: null };
+    if (object !== null) return { object, declared: null };
+    // Nothing else, where it can be read as one: as a statement it would run, and its value be lost.
+    const isExpression = snippet.isUnterminated && isReadable(this.#lastErrors);
+    if (isExpression && !this.#lastErrors.some((message) => VOID.test(message))) throw this.#best?.error;
+    return null;
   }
 
   async #declarations(snippet: NamedText): Promise<SnippetPart | null> {
@@ -143,7 +147,7 @@ class Attempts {
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
       const errors = error.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'fatal');
-      const refusal = isReadable(errors) ? refusalOf(errors) : null;
+      const refusal = isReadable(errors.map(({ message }) => message)) ? refusalOf(errors) : null;
       if (refusal !== null) throw refused(request.library, snippet, refusal);
       this.#lastErrors = errors.map(({ message }) => message);
       const place = placeOf(errors, snippet.name);
@@ -168,15 +172,18 @@ const closed = ({ name, text, isUnterminated: isOpen }: NamedText): NamedText =>
 const UNREADABLE =
   /^(?:expected|unexpected|extraneous|type specifier missing|a type specifier is required|unknown type name|C\+\+ requires a type specifier|function definition is not allowed)/;
 
-const isReadable = (errors: readonly Diagnostic[]): boolean =>
-  errors.length > 0 && !errors.some(({ message }) => UNREADABLE.test(message));
+const isReadable = (messages: readonly string[]): boolean =>
+  messages.length > 0 && !messages.some((message) => UNREADABLE.test(message));
+
+/** How clang says that an expression has no value. */
+const VOID = /incomplete type '(?:const )?void'/;
 
 /**
  * How likely it is that the snippet was meant as what was attempted: it is when all of it could be read, and else the
  * more so, the more of it could be.
  */
 function placeOf(errors: readonly Diagnostic[], snippet: string): number {
-  if (isReadable(errors)) return Number.MAX_SAFE_INTEGER;
+  if (isReadable(errors.map(({ message }) => message))) return Number.MAX_SAFE_INTEGER;
   const [first] = errors;
   const within = first === undefined ? undefined : [first, ...first.notes].find(({ file }) => file === snippet);
   return within === undefined ? -1 : within.line * 65_536 + within.column;

@@ -62,7 +62,9 @@ const inserted = ({ name, text }: NamedText): string => `\n${line(name)}${text}\
 /** As an expression, of which the value is asked for. */
 export function asExpression(scope: SnippetScope, snippet: NamedText): SnippetText {
   const { language } = scope;
-  const body = `__auto_type fromsource_value = (${inserted(snippet)});\n${storeValue(language)}`;
+  // In C a bit-field has no type of its own until it is computed with.
+  const computed = language === 'c' ? '((void)0, (' : '((';
+  const body = `__auto_type fromsource_value = ${computed}${inserted(snippet)}));\n${storeValue(language)}`;
   return compose(scope, `${VALUE_TEMPLATES[language]}\n${entry(scope, body)}`);
 }
 
@@ -90,7 +92,10 @@ export function asInitialised(
   const declaration = `extern ${split.declaration.trim()}`;
   // Where it is kept can be written, also when it is `const`.
   const storage = split.declarators.map(
-    ({ name }, index) => `__typeof_unqual__(${name}) fromsource_storage_${index} __asm__("${name}");`,
+    ({ name }, index) =>
+      // Of an array whose length only its initialiser says there would be one element.
+      `_Static_assert(sizeof(${name}) > 0, ""); ` +
+      `__typeof_unqual__(${name}) fromsource_storage_${index} __asm__("${name}");`,
   );
   const stores = split.declarators.map(({ name, initialiser }: Declarator, index) =>
     initialiser === null

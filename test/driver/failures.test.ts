@@ -37,7 +37,7 @@ describe.skipIf(missing !== null)('a driver', () => {
 
   it('says which LLVM and protocol it is', async () => {
     expect(execFileSync(DRIVER, ['--version']).toString()).toMatch(
-      /^fromsource-clang-driver, LLVM 22\.\d+\.\d+, protocol 3\n$/,
+      /^fromsource-clang-driver, LLVM 22\.\d+\.\d+, protocol 4\n$/,
     );
     const client = new DriverClient();
     expect((await client.greet()).message).toMatchObject({
@@ -220,7 +220,7 @@ describe.skipIf(missing !== null)('a driver', () => {
     const other = new DriverClient();
     other.greet(2);
     expect(await other.ended).toBe(3);
-    expect(other.stderr).toBe('fromsource-clang-driver: the other end speaks protocol 2, this one 3\n');
+    expect(other.stderr).toBe('fromsource-clang-driver: the other end speaks protocol 2, this one 4\n');
 
     const early = new DriverClient();
     early.request({ text: ONE });

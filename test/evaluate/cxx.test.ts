@@ -9,6 +9,7 @@ const SOURCE = `
 #include <stdexcept>
 #include <string>
 #include <vector>
+struct Bits { unsigned field : 3; };
 struct Shape { virtual ~Shape() {} virtual double area() const { return 0; } };
 struct Square : Shape {
   double side;
@@ -121,6 +122,7 @@ describeSnippets('a snippet of C++', () => {
     for (const [snippet, value] of [
       ['nullptr', null],
       ['true', true],
+      ['Bits{5}.field', 5],
       ["'a'", 97],
       ["L'a'", 97],
       ["1'000'000", 1_000_000],
