@@ -17,7 +17,7 @@ import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 
 /** What one file came to. */
-interface FileObject {
+export interface FileObject {
   readonly path: string;
   readonly object: Uint8Array;
   readonly diagnostics: readonly Diagnostic[];
@@ -90,7 +90,10 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
 }
 
 /** From the cache where its entry holds, which other libraries that have the file with the same flags share. */
-async function objectOf({ spec, toolchain, cache }: FilesPlan, file: PlannedFile): Promise<FileObject> {
+export async function objectOf(
+  { spec, toolchain, cache }: Pick<FilesPlan, 'spec' | 'toolchain' | 'cache'>,
+  file: PlannedFile,
+): Promise<FileObject> {
   const { path, request, parts } = file;
   const { store } = cache;
   const label = labelOf(spec.name, path);
@@ -146,7 +149,10 @@ function languageOf({ files }: FilesPlan): Language {
 const NAMED = 3;
 
 /** A hit when nothing was compiled; else why each file was. */
-function reportOf({ cache }: FilesPlan, objects: readonly FileObject[]): CacheReport {
+export function reportOf(
+  { cache }: Pick<FilesPlan, 'cache'>,
+  objects: readonly Pick<FileObject, 'path' | 'reason'>[],
+): CacheReport {
   if (cache.store === null) return cache.off;
   const byReason = new Map<string, string[]>();
   for (const { path, reason } of objects) {

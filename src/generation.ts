@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { CallScope } from './bindings/bind.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
+import type { Lazy } from './lazy.ts';
 import type { Hold } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
@@ -44,10 +45,12 @@ export interface Build {
   readonly dependencies: readonly string[];
   /** The libraries that the image uses, until it is disposed. */
   readonly holds?: readonly Hold[];
+  /** Of a library whose functions are compiled when they are called. */
+  readonly lazy?: Lazy;
 }
 
 /** What an input comes to, and when it was there. */
-export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds'> & {
+export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds' | 'lazy'> & {
   /** Of the files that the input has turned out to be, where that was not known before. */
   readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */

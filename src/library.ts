@@ -10,6 +10,7 @@ import {
   CompileError,
   type Diagnostic,
   DisposedError,
+  LinkError,
   ReloadError,
   SymbolNotFoundError,
 } from './errors.ts';
@@ -99,8 +100,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   }
 
   /** Tells the libraries that the build is linked to whose it is. */
-  #own({ holds }: Build): void {
+  #own({ holds, lazy }: Build): void {
     for (const hold of holds ?? []) hold.owner = this;
+    if (lazy !== undefined) lazy.onRead = (files) => this.#watcher?.add(files);
   }
 
   /** @internal Resolves when every later change of a file that the compile read will be seen. */
@@ -128,12 +130,15 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const known = this.#functions.get(prototype);
     if (known !== undefined) return known.callable;
     const parsed = parsePrototype(this.name, prototype);
-    const symbol = this.#symbol(parsed.name);
-    if (symbol.kind !== 'function') {
-      throw this.#bindingError(parsed.name, prototype, 'is data, not a function; use `variable`');
-    }
     const slot = new FunctionSlot(parsed);
-    slot.retarget(symbol.address, this.#generation);
+    const { lazy } = this.#generation.build;
+    if (lazy === undefined) {
+      const symbol = this.#symbol(parsed.name);
+      if (symbol.kind !== 'function') {
+        throw this.#bindingError(parsed.name, prototype, 'is data, not a function; use `variable`');
+      }
+      slot.retarget(symbol.address, this.#generation);
+    } else lazy.bind(slot, this.#generation);
     this.#functions.set(prototype, slot);
     return slot.callable;
   }
@@ -265,6 +270,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** @internal Keeps the current code for a library that is linked to it. */
   [HOLD](importer: string): Hold {
     this.#assertLive();
+    if (this.#spec.lazy) {
+      throw new LinkError(importer, `${this.name} can't be linked to: it is lazy, and its symbols are not known`, []);
+    }
     return this.#importers.hold(this.#generation, importer);
   }
 
@@ -307,6 +315,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#own(build);
     const next = new Generation(this.name, build, this.#generation.number + 1);
     try {
+      // What runs now must run afterwards, so that a failure leaves the old code.
+      await build.lazy?.prepare(this.#generation.build.lazy?.called ?? []);
       this.#assertLive();
       this.#assertReplaces(next);
     } catch (error) {
@@ -316,7 +326,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
 
     const previous = this.#generation;
     for (const slot of this.#functions.values()) {
-      slot.retarget((next.find(slot.prototype.name) as SymbolInfo).address, next);
+      if (build.lazy !== undefined) build.lazy.bind(slot, next);
+      else slot.retarget((next.find(slot.prototype.name) as SymbolInfo).address, next);
     }
     this.#generation = next;
     next.goLive();
@@ -341,7 +352,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** A function in the program's hands must not lose its code. */
   #assertReplaces(next: Generation): void {
     const reasons: string[] = [];
-    for (const { prototype } of this.#functions.values()) {
+    for (const { prototype } of next.build.lazy === undefined ? this.#functions.values() : []) {
       const symbol = next.find(prototype.name);
       if (symbol === undefined) reasons.push(`\`${prototype.name}\` is in use and the new code has no such symbol`);
       else if (symbol.kind !== 'function')

@@ -76,6 +76,12 @@ export interface SourceLibraryOptions extends LinkingOptions {
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
   /**
+   * Compile nothing of a file until a symbol of it is first called; that call compiles, links, and goes on. What it
+   * can't compile it throws, and the next call tries again. Default false. For `source`, `file` and `files`, in the orc
+   * loader.
+   */
+  readonly lazy?: boolean;
+  /**
    * Write a report to stderr when a fatal signal in the library ends the process: library, function, native stack, and
    * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
    */
@@ -110,6 +116,7 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  readonly lazy: boolean;
   /** Absolute; null when flags come from the spec alone. */
   readonly compileCommands: string | null;
   readonly crashReport: boolean;
@@ -129,6 +136,9 @@ const OPTION_NAMES: readonly string[] = [
   'crashReport',
   'perf',
 ];
+
+/** What needs all of the code when it is loaded. */
+const NOT_LAZY = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'crashReport', 'perf'] as const;
 
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -220,12 +230,20 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
+    lazy: checkLazy(spec),
     compileCommands:
       spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
     crashReport: checkBoolean('crashReport', spec.crashReport),
     perf: checkBoolean('perf', spec.perf),
     linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
   };
+}
+
+function checkLazy(spec: SourceLibrarySpec): boolean {
+  const isLazy = checkBoolean('lazy', spec.lazy);
+  const other = isLazy ? NOT_LAZY.find((option) => spec[option] !== undefined && spec[option] !== false) : undefined;
+  if (other !== undefined) throw new TypeError(`\`${other}\` does not go with \`lazy\`, whose code is not there yet`);
+  return isLazy;
 }
 
 function workingFolder(library: string): string {

@@ -89,6 +89,8 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               TlsSymbols,
               Imports,
               [this](StringRef Name) { return definedEarlier(Name); },
+              Lazy.get(),
+              LazyNames,
               {},
               {},
               {},
@@ -119,7 +121,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   for (auto &Entry : Linked.TlsSymbols)
     TlsSymbols[Entry.first()] = Entry.second;
   Symbols += Linked.Symbols;
-  return Error::success();
+  return Lazy ? defineStubs() : Error::success();
 }
 
 Error fromsource::runInitialiser(void (*Function)()) {
@@ -130,6 +132,23 @@ Error fromsource::runInitialiser(void (*Function)()) {
 }
 
 Error fs_dylib::initialise() {
+  std::lock_guard<std::recursive_mutex> Lock(Initialising);
+  if (!InitialiserFailure.empty())
+    return makeError(FS_ERROR_INTERNAL, InitialiserFailure);
+  std::vector<Stub *> Fresh;
+  if (Lazy)
+    Fresh = Lazy->takeFresh();
+  if (Error Err = runInitialisers()) {
+    // What they were to make ready is half so: it is never called.
+    InitialiserFailure = toString(std::move(Err));
+    return makeError(FS_ERROR_INTERNAL, InitialiserFailure);
+  }
+  if (Lazy)
+    Lazy->publish(Fresh);
+  return Error::success();
+}
+
+Error fs_dylib::runInitialisers() {
   std::vector<RunEntry> Initialisers, NewFinal;
   std::vector<Ifunc> Ifuncs;
   {
@@ -185,6 +204,15 @@ void fs_dylib::finaliseAtExit() {
   runFinalisers(true, Escaped);
 }
 
+/// Of a lazy dylib a copy, since another thread may link meanwhile.
+const char *fs_dylib::symbols() {
+  if (!Lazy)
+    return Symbols.c_str();
+  std::lock_guard<std::mutex> Lock(Mutex);
+  SymbolsNow = Symbols;
+  return SymbolsNow.c_str();
+}
+
 const char *fs_dylib::code() {
   std::lock_guard<std::mutex> Lock(Mutex);
   Code.clear();
@@ -198,6 +226,63 @@ const char *fs_dylib::code() {
        << utohexstr(reinterpret_cast<uintptr_t>(D->bytes().data()), true) << ' '
        << D->bytes().size() << " -\n";
   return Code.c_str();
+}
+
+Error fs_dylib::makeLazy(int Requests) {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  if (Objects != 0 || Lazy)
+    return makeError(FS_ERROR_MISUSE, "the dylib is not empty");
+  Lazy = std::make_unique<Stubs>(
+      S.slab(), utohexstr(reinterpret_cast<uintptr_t>(this), true), Requests,
+      [this] { return initialise(); });
+  return Error::success();
+}
+
+Error fs_dylib::addStubs(StringRef Names) {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  for (StringRef Name : llvm::split(Names, '\n'))
+    if (!Name.empty())
+      LazyNames.insert(Name);
+  return Error::success();
+}
+
+/// After a link: tells the stubs what is there now.
+Error fs_dylib::defineStubs() {
+  orc::SymbolLookupSet Wanted;
+  for (const std::string &Name : Lazy->open())
+    Wanted.add(S.orc().intern(Name),
+               orc::SymbolLookupFlags::WeaklyReferencedSymbol);
+  if (Wanted.empty())
+    return Error::success();
+  auto Found =
+      S.orc().lookup({{JD.get(), orc::JITDylibLookupFlags::MatchAllSymbols}},
+                     std::move(Wanted));
+  if (!Found)
+    return Found.takeError();
+  for (auto &[Name, Def] : *Found)
+    if (Error Err = Lazy->define(*Name, Def.getAddress().getValue(),
+                                 Def.getFlags().isCallable()))
+      return Err;
+  return Error::success();
+}
+
+Expected<uint64_t> fs_dylib::resolve(StringRef Name) {
+  if (!Lazy)
+    return makeError(FS_ERROR_MISUSE, "the dylib is not lazy");
+  return Lazy->resolve(Name);
+}
+
+Error fs_dylib::answer(StringRef Name, StringRef Failure) {
+  if (!Lazy)
+    return makeError(FS_ERROR_MISUSE, "the dylib is not lazy");
+  {
+    std::lock_guard<std::mutex> Lock(Mutex);
+    // The name may have been linked before it was asked for.
+    if (Error Err = defineStubs())
+      return Err;
+  }
+  Lazy->answer(Name, Failure);
+  return Error::success();
 }
 
 Expected<uint64_t> fs_dylib::lookup(StringRef Name) {
@@ -224,6 +309,7 @@ Error fs_dylib::remove() {
     __deregister_frame(Frame);
   Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));
   JD.reset();
+  Lazy.reset();
   fs_session &Session = S;
   Session.giveBackDsoHandle(DsoHandle);
   delete this;

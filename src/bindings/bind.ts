@@ -7,7 +7,8 @@ import { type Callback, guardCallback } from './callback.ts';
 import type { CType, Prototype, ScalarName, Signature } from './prototype.ts';
 
 type KoffiType = ReturnType<typeof koffi.pointer>;
-type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
+/** A function of koffi's, or what stands in its place. `async` takes a callback as its last argument. */
+export type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
 
 /** A function of a library. It checks the number of its arguments, and that no plain number is passed as a pointer. */
 export type BoundFunction<F extends (...args: any) => any> = F & {
@@ -103,9 +104,14 @@ export class FunctionSlot {
     this.callable = Object.assign(callable, { async: (...args: any[]) => this.#callAsync(args) });
   }
 
-  /** All later calls go to `address`. `scope` is told of asynchronous ones. */
-  retarget(address: bigint, scope: CallScope): void {
-    this.target = koffi.decode(address, koffiProto(this.prototype)) as Call;
+  /** All later calls go to `address`, through `wrap`. `scope` is told of asynchronous ones. */
+  retarget(address: bigint, scope: CallScope, wrap = (call: Call): Call => call): void {
+    this.defer(wrap(koffi.decode(address, koffiProto(this.prototype)) as Call), scope);
+  }
+
+  /** All later calls go to a function that finds out where to go. */
+  defer(target: Call, scope: CallScope): void {
+    this.target = target;
     this.#scope = scope;
   }
 

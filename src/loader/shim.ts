@@ -9,7 +9,7 @@ import { SETUP_COMMAND } from '../setup-command.ts';
 import { missingSymbolsError } from './missing-symbols.ts';
 
 /** FS_ABI_VERSION: a shim with another number is refused. */
-const ABI_VERSION = 6;
+const ABI_VERSION = 7;
 
 const BUILT_SHIM = 'native-shims/build/libfromsource_orc.so';
 

@@ -1,0 +1,131 @@
+/** The thread that compiles, from the side of the thread that it compiles for; one for all its lazy libraries. */
+
+import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { errorOf } from './lazy-failure.ts';
+import type { LinkedFiles } from './lazy-library.ts';
+import type { Answer, Question } from './lazy-server.ts';
+import type { ResolvedSpec } from './options.ts';
+
+interface Waiting<Result> {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+let thread: Promise<CompileThread> | undefined;
+
+/** Started by the first lazy library. It does not keep the program alive but while it is waited for. */
+export function compileThread(): Promise<CompileThread> {
+  thread ??= CompileThread.start().catch((error) => {
+    thread = undefined;
+    throw error;
+  });
+  return thread;
+}
+
+export class CompileThread {
+  /** The file descriptor that requests of native code go to. */
+  readonly requests: number;
+  readonly #worker: Worker;
+  readonly #opening = new Map<bigint, Waiting<string[]>>();
+  readonly #closing = new Map<bigint, () => void>();
+  readonly #asked = new Map<number, Waiting<void>>();
+  readonly #onLinked = new Map<bigint, (linked: LinkedFiles) => void>();
+  #next = 0;
+  #ended: Error | undefined;
+
+  private constructor(worker: Worker, requests: number) {
+    this.#worker = worker;
+    this.requests = requests;
+    worker.on('message', (answer: Answer) => this.#receive(answer));
+    worker.on('error', (error) => this.#end(error));
+    worker.on('exit', () => this.#end(new Error('it has ended')));
+    worker.unref();
+  }
+
+  static async start(): Promise<CompileThread> {
+    const { compileServer } = await import('./lazy-server.ts');
+    const code = `import(${JSON.stringify(compileServer.url)}).then(({ compileServer }) => compileServer.serve())`;
+    const worker = new Worker(code, { eval: true, env: SHARE_ENV, name: 'fromsource: lazy' });
+    const ready = await new Promise<Answer & { readonly type: 'ready' }>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', (code) => reject(new Error(`the thread that compiles ended with exit code ${code}`)));
+    });
+    for (const event of ['error', 'exit']) worker.removeAllListeners(event);
+    return new CompileThread(worker, ready.requests);
+  }
+
+  /** The files that are to be watched. */
+  async open(dylib: bigint, spec: ResolvedSpec, onLinked: (linked: LinkedFiles) => void): Promise<string[]> {
+    // A signal ends the load, and can't be sent.
+    const question: Question = { type: 'open', dylib, spec: { ...spec, signal: undefined } };
+    const files = await this.#wait<string[]>((waiting) => this.#opening.set(dylib, waiting), question);
+    this.#onLinked.set(dylib, onLinked);
+    return files;
+  }
+
+  /** Resolves when nothing is under way for it. */
+  async close(dylib: bigint): Promise<void> {
+    if (this.#ended === undefined) {
+      await this.#wait<void>(({ resolve }) => this.#closing.set(dylib, resolve), { type: 'close', dylib });
+    }
+    this.#onLinked.delete(dylib);
+  }
+
+  /** Resolves when the names are linked; nothing of them is initialised. Rejects as their first call would throw. */
+  async provide(dylib: bigint, names: readonly string[]): Promise<void> {
+    const id = this.#next++;
+    await this.#wait<void>((waiting) => this.#asked.set(id, waiting), { type: 'provide', dylib, names, id });
+  }
+
+  async #wait<Result>(note: (waiting: Waiting<Result>) => void, question: Question): Promise<Result> {
+    if (this.#ended !== undefined) throw this.#ended;
+    this.#worker.ref();
+    try {
+      return await new Promise<Result>((resolve, reject) => {
+        note({ resolve, reject });
+        this.#worker.postMessage(question);
+      });
+    } finally {
+      if (this.#opening.size + this.#closing.size + this.#asked.size === 0) this.#worker.unref();
+    }
+  }
+
+  #receive(answer: Answer): void {
+    switch (answer.type) {
+      case 'opened':
+        settle(take(this.#opening, answer.dylib), answer.failure, answer.files);
+        break;
+      case 'provided':
+        settle(take(this.#asked, answer.id), answer.failure, undefined);
+        break;
+      case 'closed':
+        take(this.#closing, answer.dylib)?.();
+        break;
+      case 'linked':
+        this.#onLinked.get(answer.dylib)?.(answer.linked);
+    }
+  }
+
+  #end(reason: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = new Error(`the thread that compiles for lazy libraries is gone: ${reason.message}`, {
+      cause: reason,
+    });
+    thread = undefined;
+    for (const { reject } of [...this.#opening.values(), ...this.#asked.values()]) reject(this.#ended);
+    for (const resolve of this.#closing.values()) resolve();
+    for (const each of [this.#opening, this.#asked, this.#closing]) each.clear();
+  }
+}
+
+function take<Key, Value>(map: Map<Key, Value>, key: Key): Value | undefined {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
+}
+
+function settle<Result>(waiting: Waiting<Result> | undefined, failure: string | null, result: Result): void {
+  if (failure === null) waiting?.resolve(result);
+  else waiting?.reject(errorOf(failure));
+}
