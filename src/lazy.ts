@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Call, FunctionSlot } from './bindings/bind.ts';
 import type { CacheReport } from './cache/lookup.ts';
+import { openCache } from './cache/open.ts';
 import { BindingError, type Diagnostic, LinkError } from './errors.ts';
 import type { Generation, Live } from './generation.ts';
 import { errorOf } from './lazy-failure.ts';
@@ -12,6 +13,7 @@ import { createLazyDylib, escapesOfThread, type LazyDylib } from './loader/orc-l
 import { selectLoader } from './loader/select.ts';
 import type { ResolvedSpec } from './options.ts';
 import { discoverToolchain } from './toolchain/discover.ts';
+import { Turns } from './turns.ts';
 
 /** What a library whose code comes later is beside its image. */
 export interface Lazy {
@@ -28,6 +30,9 @@ export interface Lazy {
   /** Is told of files that turned out to be read. */
   onRead: (files: readonly string[]) => void;
 }
+
+/** A call that waits for a compile keeps one of libuv's threads, and the compile may need one. */
+const calls = new Turns(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1));
 
 const NOTHING: CacheReport = { status: 'hit', reason: 'nothing was compiled yet' };
 
@@ -46,7 +51,8 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
   const found = performance.now();
   const dylib = createLazyDylib(library, thread.requests);
   const diagnostics: Diagnostic[] = [];
-  let cached: CacheReport = spec.cache === null ? { status: 'off', reason: 'it is turned off' } : NOTHING;
+  const cache = openCache(spec.cache, spec.unsafeFlags);
+  let cached = cache.store === null ? cache.off : NOTHING;
   let dependencies: readonly string[] = [];
   const lazy = new LazyFunctions(library, dylib, (names) => thread.provide(dylib.address, names));
   try {
@@ -108,8 +114,10 @@ class LazyFunctions implements Lazy {
         throw new BindingError(this.#library, `${this.#library}: \`${name}\` ${what}`, where);
       }
       this.called.add(name);
-      slot.retarget(symbol.address, generation, (call) => this.#guard(call) as Call);
-      return slot.target;
+      const call = this.#guard(slot, symbol.address);
+      // Else it was reloaded or disposed while this waited, and goes elsewhere by now.
+      if (slot.target === first) slot.redirect(call, generation);
+      return call;
     };
     const first: Call = (...args) => arrive()(...args);
     first.async = (...args) => {
@@ -125,13 +133,15 @@ class LazyFunctions implements Lazy {
         (error) => done(error),
       );
     };
-    slot.defer(first, generation);
+    slot.redirect(first, generation);
   }
 
   /** A function that calls one which can't be compiled is left at once, and gives 0: here that becomes the error. */
-  #guard(call: Call) {
-    const { count, take } = this.#escapes;
-    const guarded: Call = (...args) => {
+  #guard(slot: FunctionSlot, address: bigint): Call {
+    const { count, take, begin } = this.#escapes;
+    const call = slot.at(address);
+    const entries = new Map<bigint, Call>();
+    const guarded = (...args: any[]): unknown => {
       const before = count[0];
       const result = call(...args);
       if (count[0] !== before) {
@@ -141,6 +151,28 @@ class LazyFunctions implements Lazy {
       }
       return result;
     };
-    return Object.assign(guarded, { async: call.async });
+    const runAsync = (args: any[]): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const { entry, end } = begin(this.#library, address);
+        const through = entries.get(entry) ?? slot.at(entry);
+        entries.set(entry, through);
+        through.async?.(...args, (error: Error | null, result: unknown) => {
+          const failure = end();
+          if (failure !== '') reject(errorOf(failure));
+          else if (error !== null) reject(error);
+          else resolve(result);
+        });
+      });
+    return Object.assign(guarded, {
+      async: (...args: any[]) => {
+        const done = args.pop();
+        calls
+          .take(undefined, () => runAsync(args))
+          .then(
+            (result) => done(null, result),
+            (error) => done(error),
+          );
+      },
+    });
   }
 }

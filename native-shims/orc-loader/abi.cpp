@@ -1,5 +1,6 @@
 //===- abi.cpp - The C ABI ------------------------------------------------===//
 
+#include "call_entry.h"
 #include "crash_code.h"
 #include "crash_report.h"
 #include "dylib.h"
@@ -122,6 +123,18 @@ FS_EXPORT fs_error *fs_dylib_resolve(fs_dylib *D, const char *Name,
 FS_EXPORT fs_error *fs_dylib_answer(fs_dylib *D, const char *Name,
                                     const char *Failure) {
   return guarded(FS_ERROR_MISUSE, [&] { return D->answer(Name, Failure); });
+}
+
+FS_EXPORT fs_error *fs_call_begin(fs_session *S, uint64_t Target,
+                                  uint64_t *Out) {
+  return guarded(FS_ERROR_INTERNAL,
+                 [&] { return store(beginCall(S->slab(), Target), Out); });
+}
+
+FS_EXPORT const char *fs_call_end(uint64_t Entry) {
+  static thread_local std::string Taken;
+  Taken = endCall(Entry);
+  return Taken.c_str();
 }
 
 FS_EXPORT const uint32_t *fs_escape_count(void) { return escapeCount(); }

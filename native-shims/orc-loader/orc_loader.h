@@ -131,8 +131,9 @@ fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
 /// fs_dylib_answer; then the initialisers of the new objects run on that
 /// thread. After a failure the stack of that thread is unwound to the code that
 /// called into the dylib on behalf of JavaScript, which is the caller of this
-/// function: its call gives 0, and fs_take_escape the failure. With no such
-/// call on the stack the process ends, as by an exception that nothing catches.
+/// function: its call gives 0, and fs_take_escape or fs_call_end the failure.
+/// With no such call on the stack the process ends, as by an exception that
+/// nothing catches.
 fs_error *fs_dylib_make_lazy(fs_dylib *dylib, int requests);
 
 /// Functions for which an object gets a stub also where it uses their address,
@@ -150,6 +151,15 @@ fs_error *fs_dylib_resolve(fs_dylib *dylib, const char *name,
 /// the reason why none was; a later call asks again.
 fs_error *fs_dylib_answer(fs_dylib *dylib, const char *name,
                           const char *failure);
+
+/// The address of a function that calls `target`, for one call from JavaScript
+/// on a thread of its own, of which fs_escape_count says nothing.
+fs_error *fs_call_begin(fs_session *session, uint64_t target,
+                        uint64_t *entry_out);
+
+/// Once that call has returned: "", or the failure for which its stack was
+/// unwound. Valid until the next call of this on the thread.
+const char *fs_call_end(uint64_t entry);
 
 /// Counts, for the calling thread, the calls that ended in an unwinding. Static
 /// storage of the thread.

@@ -50,7 +50,8 @@ Error bindCalled(LinkGraph &G, LinkJob &Job,
     if (Error Err = bind(G, Job, *Sym))
       return Err;
   }
-  erase_if(Missing, [&](const std::string &Name) { return Bound.contains(Name); });
+  erase_if(Missing,
+           [&](const std::string &Name) { return Bound.contains(Name); });
   return Error::success();
 }
 

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "reentry.h"
+#include "call_entry.h"
 #include "error.h"
 #include "stubs.h"
 #include <atomic>
@@ -160,7 +161,8 @@ std::string fromsource::takeEscape() {
 }
 
 /// Called for each frame, before its destructors run.
-static _Unwind_Reason_Code stop(int, _Unwind_Action Actions, _Unwind_Exception_Class,
+static _Unwind_Reason_Code stop(int, _Unwind_Action Actions,
+                                _Unwind_Exception_Class,
                                 _Unwind_Exception *Exception,
                                 _Unwind_Context *Context, void *) {
   auto *Address = reinterpret_cast<char *>(_Unwind_GetIP(Context));
@@ -170,7 +172,10 @@ static _Unwind_Reason_Code stop(int, _Unwind_Action Actions, _Unwind_Exception_C
                  _Unwind_GetGR(Context, 14), _Unwind_GetGR(Context, 15),
                  _Unwind_GetCFA(Context),    _Unwind_GetIP(Context)};
     delete Exception;
-    ++Escapes;
+    if (Reason && failCall(To.Rsp, *Reason))
+      takeEscape();
+    else
+      ++Escapes;
     fs_stub_return(&To);
   }
   if (!(Actions & _UA_END_OF_STACK))

@@ -104,13 +104,18 @@ export class FunctionSlot {
     this.callable = Object.assign(callable, { async: (...args: any[]) => this.#callAsync(args) });
   }
 
-  /** All later calls go to `address`, through `wrap`. `scope` is told of asynchronous ones. */
-  retarget(address: bigint, scope: CallScope, wrap = (call: Call): Call => call): void {
-    this.defer(wrap(koffi.decode(address, koffiProto(this.prototype)) as Call), scope);
+  /** All later calls go to `address`. `scope` is told of asynchronous ones. */
+  retarget(address: bigint, scope: CallScope): void {
+    this.redirect(this.at(address), scope);
   }
 
-  /** All later calls go to a function that finds out where to go. */
-  defer(target: Call, scope: CallScope): void {
+  /** What the slot is the type of, at an address. */
+  at(address: bigint): Call {
+    return koffi.decode(address, koffiProto(this.prototype)) as Call;
+  }
+
+  /** All later calls go to what stands in place of a function. */
+  redirect(target: Call, scope: CallScope): void {
     this.target = target;
     this.#scope = scope;
   }

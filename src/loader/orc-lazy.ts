@@ -16,6 +16,8 @@ interface LazyShim extends Shim {
   /** On the calling thread, at once. */
   addObject(dylib: Pointer, bytes: Uint8Array, size: number): Pointer;
   takeEscape(): string;
+  callBegin(session: Pointer, target: bigint, out: BigUint64Array): Pointer;
+  callEnd(entry: bigint): string;
   errorKind(error: Pointer): number;
   errorMessage(error: Pointer): string;
   /** How many calls of this thread ended in an unwinding. */
@@ -39,6 +41,8 @@ function lazyShim(): LazyShim {
     answer: library.func('fs_dylib_answer', POINTER, [POINTER, 'str', 'str']),
     addObject: library.func('fs_dylib_add_object', POINTER, [POINTER, POINTER, 'size_t']),
     takeEscape: library.func('fs_take_escape', 'str', []),
+    callBegin: library.func('fs_call_begin', POINTER, [POINTER, 'uint64_t', POINTER]),
+    callEnd: library.func('fs_call_end', 'str', ['uint64_t']),
     escapes: new Uint32Array(koffi.view(escapes, 4)),
   };
   return opened;
@@ -107,10 +111,28 @@ export class LazyDylib extends OrcImage {
   }
 }
 
-/** The thread's calls that ended in an unwinding: how many, and why the last did. */
-export function escapesOfThread(): { readonly count: Uint32Array; take(): string } {
-  const { escapes, takeEscape } = lazyShim();
-  return { count: escapes, take: takeEscape };
+/** Calls that were left because a function that they call could not be compiled. A failure of '' is none. */
+export interface Escapes {
+  /** Of this thread, how many. */
+  readonly count: Uint32Array;
+  /** Why the last one was, once. */
+  take(): string;
+  /** Gives the address to call for one call on another thread, and what to ask when that has returned. */
+  begin(library: string, target: bigint): { readonly entry: bigint; end(): string };
+}
+
+export function escapesOfThread(): Escapes {
+  const shim = lazyShim();
+  return {
+    count: shim.escapes,
+    take: shim.takeEscape,
+    begin(library, target) {
+      const out = new BigUint64Array(1);
+      shim.check(library, shim.callBegin(shim.session, target, out));
+      const entry = out[0] as bigint;
+      return { entry, end: () => shim.callEnd(entry) };
+    },
+  };
 }
 
 /** The same dylib on the thread that compiles. Its methods throw LinkError. */
