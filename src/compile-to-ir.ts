@@ -13,7 +13,10 @@ import {
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
-export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'lazy' | 'crashReport' | 'perf' | keyof LinkingOptions> &
+export type IRSpec = Omit<
+  SourceLibraryOptions,
+  'loader' | 'watch' | 'lazy' | 'crashReport' | 'perf' | keyof LinkingOptions
+> &
   (SourceText | SourceFile | SourceIR);
 
 /** The form of LLVM IR: text, or bitcode. */

@@ -115,12 +115,15 @@ export function identifiersOf(symbol: string): string[] {
   if (!symbol.startsWith('_Z')) return [symbol];
   const words: string[] = [];
   const number = /\d+/g;
-  for (let match = number.exec(symbol); match !== null; match = number.exec(symbol)) {
+  for (let match = number.exec(symbol), end = 0; match !== null; match = number.exec(symbol)) {
+    // C1 is a constructor, D1 a destructor; but a word may end in such a letter.
+    if (match.index !== end && /[CD]/.test(symbol[match.index - 1] as string)) continue;
     const start = match.index + match[0].length;
     const word = symbol.slice(start, start + Number(match[0]));
     if (!/^[A-Za-z_$]/.test(word)) continue;
     words.push(word);
-    number.lastIndex = start + word.length;
+    end = start + word.length;
+    number.lastIndex = end;
   }
   return words;
 }

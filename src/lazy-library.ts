@@ -27,6 +27,8 @@ interface Made {
   readonly compiled: FileObject;
   readonly before: Snapshot;
   readonly defined: ReadonlySet<string>;
+  /** Of C, where each is a default that another file may replace; in C++ most are alike in all files. */
+  readonly weak: ReadonlySet<string>;
   /** Weak references too: a definition satisfies them. */
   readonly needed: readonly string[];
 }
@@ -168,8 +170,9 @@ export class LazyLibrary {
   async #compile(file: LazyFile): Promise<Made> {
     const before = takeSnapshot([file.path]);
     const compiled = await objectOf(this.#plan, file);
-    const { defined, needed, wished } = readLinkSymbols(compiled.object);
-    return { compiled, before, defined: new Set(defined), needed: [...needed, ...wished] };
+    const { defined, weak, needed, wished } = readLinkSymbols(compiled.object);
+    const replaced = new Set(weak.filter((name) => !name.startsWith('_Z')));
+    return { compiled, before, defined: new Set(defined), weak: replaced, needed: [...needed, ...wished] };
   }
 
   /** With the files whose data it uses: a stub can stand for a function only. */
@@ -203,7 +206,10 @@ export class LazyLibrary {
     });
   }
 
-  /** Adds a file, and those whose data it seems to use; functions that others seem to define get stubs. */
+  /**
+   * Adds a file, those whose data it seems to use, and those that replace its weak definitions; functions that others
+   * seem to define get stubs.
+   */
   async #join(joined: Map<LazyFile, Made>, file: LazyFile): Promise<void> {
     if (joined.has(file)) return;
     const made = await this.#make(file);
@@ -217,6 +223,13 @@ export class LazyLibrary {
       else await this.#joinDefiners(joined, [name]);
     }
     this.#dylib.addStubs(stubs);
+    for (const name of made.weak) {
+      for (const other of this.#likely(name)) {
+        if (other === file) continue;
+        const { defined, weak } = await this.#make(other);
+        if (defined.has(name) && !weak.has(name)) await this.#join(joined, other);
+      }
+    }
   }
 
   /** Whether each has a definer. */

@@ -5,6 +5,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { openCache } from './cache/open.ts';
 import { startAhead } from './compile/queue.ts';
 import { type PlannedFile, planFile } from './files-plan.ts';
+import { allKept } from './keep.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { koffi } from './koffi.ts';
 import { failureText } from './lazy-failure.ts';
@@ -14,10 +15,11 @@ import { type ResolvedSpec, requestOf } from './options.ts';
 import { filesOfSpec } from './spec-files.ts';
 import { discoverToolchain, type Toolchain } from './toolchain/discover.ts';
 
-/** What the thread is asked. `dylib` says of which library. */
+/** What the thread is asked. `dylib` says of which library, `keep` until all is in the cache. */
 export type Question =
   | { readonly type: 'open'; readonly dylib: bigint; readonly spec: ResolvedSpec }
   | { readonly type: 'close'; readonly dylib: bigint }
+  | { readonly type: 'keep' }
   | { readonly type: 'provide'; readonly dylib: bigint; readonly names: readonly string[]; readonly id: number };
 
 /** What it says. A failure is a text of `failureText`, or null. */
@@ -26,6 +28,7 @@ export type Answer =
   | { readonly type: 'opened'; readonly dylib: bigint; readonly failure: string | null; readonly files: string[] }
   | { readonly type: 'linked'; readonly dylib: bigint; readonly linked: LinkedFiles }
   | { readonly type: 'closed'; readonly dylib: bigint }
+  | { readonly type: 'kept'; readonly links: number }
   | { readonly type: 'provided'; readonly id: number; readonly failure: string | null };
 
 interface Served {
@@ -43,6 +46,7 @@ function serve(): void {
   const port = parentPort as MessagePort;
   const say = (answer: Answer): void => port.postMessage(answer);
   const libraries = new Map<bigint, Served>();
+  let links = 0;
 
   const provide = (dylib: bigint, name: string): Promise<void> => {
     const served = libraries.get(dylib);
@@ -70,27 +74,33 @@ function serve(): void {
     startAhead(toolchain);
     const builder = dylibBuilder(spec.name, dylib);
     const cache = openCache(spec.cache, spec.unsafeFlags);
-    const library = new LazyLibrary({ spec, toolchain, cache, files }, builder, (linked) =>
-      say({ type: 'linked', dylib, linked }),
-    );
+    const library = new LazyLibrary({ spec, toolchain, cache, files }, builder, (linked) => {
+      links += 1;
+      say({ type: 'linked', dylib, linked });
+    });
     libraries.set(dylib, { library, builder, jobs: new Set() });
     say({ type: 'opened', dylib, failure: null, files: watched });
   };
 
   port.on('message', (question: Question) => {
-    const { dylib } = question;
     switch (question.type) {
-      case 'open':
+      case 'open': {
+        const { dylib } = question;
         open(question).catch((error) => say({ type: 'opened', dylib, failure: failureText(error), files: [] }));
         break;
+      }
+      case 'keep':
+        allKept().then(() => say({ type: 'kept', links }));
+        break;
       case 'close': {
+        const { dylib } = question;
         const { jobs } = libraries.get(dylib) ?? { jobs: [] };
         libraries.delete(dylib);
         Promise.all(jobs).then(() => say({ type: 'closed', dylib }));
         break;
       }
       case 'provide':
-        Promise.all(question.names.map((name) => provide(dylib, name))).then(
+        Promise.all(question.names.map((name) => provide(question.dylib, name))).then(
           () => say({ type: 'provided', id: question.id, failure: null }),
           (error) => say({ type: 'provided', id: question.id, failure: failureText(error) }),
         );

@@ -1,6 +1,7 @@
 /** The thread that compiles, from the side of the thread that it compiles for; one for all its lazy libraries. */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { keepers } from './keep.ts';
 import { errorOf } from './lazy-failure.ts';
 import type { LinkedFiles } from './lazy-library.ts';
 import type { Answer, Question } from './lazy-server.ts';
@@ -30,7 +31,10 @@ export class CompileThread {
   readonly #closing = new Map<bigint, () => void>();
   readonly #asked = new Map<number, Waiting<void>>();
   readonly #onLinked = new Map<bigint, (linked: LinkedFiles) => void>();
+  readonly #keeping: ((links: number) => void)[] = [];
   #next = 0;
+  /** Links that the thread has told of when it had kept all. */
+  #kept = 0;
   #ended: Error | undefined;
 
   private constructor(worker: Worker, requests: number) {
@@ -40,6 +44,9 @@ export class CompileThread {
     worker.on('error', (error) => this.#end(error));
     worker.on('exit', () => this.#end(new Error('it has ended')));
     worker.unref();
+    // Its own end would come in the middle of that.
+    process.on('beforeExit', this.#keepLast);
+    keepers.add(this.keep);
   }
 
   static async start(): Promise<CompileThread> {
@@ -78,6 +85,19 @@ export class CompileThread {
     await this.#wait<void>((waiting) => this.#asked.set(id, waiting), { type: 'provide', dylib, names, id });
   }
 
+  /** Resolves when all that it has compiled so far is in the cache. */
+  readonly keep = async (): Promise<void> => {
+    if (this.#ended !== undefined) return;
+    this.#kept = await this.#wait<number>(({ resolve }) => this.#keeping.push(resolve), { type: 'keep' });
+  };
+
+  readonly #keepLast = async (): Promise<void> => {
+    const before = this.#kept;
+    await this.keep();
+    // Each time the event loop ends anew, until there was nothing new.
+    if (this.#kept === before) process.off('beforeExit', this.#keepLast);
+  };
+
   async #wait<Result>(note: (waiting: Waiting<Result>) => void, question: Question): Promise<Result> {
     if (this.#ended !== undefined) throw this.#ended;
     this.#worker.ref();
@@ -87,7 +107,7 @@ export class CompileThread {
         this.#worker.postMessage(question);
       });
     } finally {
-      if (this.#opening.size + this.#closing.size + this.#asked.size === 0) this.#worker.unref();
+      if (this.#opening.size + this.#closing.size + this.#asked.size + this.#keeping.length === 0) this.#worker.unref();
     }
   }
 
@@ -102,6 +122,9 @@ export class CompileThread {
       case 'closed':
         take(this.#closing, answer.dylib)?.();
         break;
+      case 'kept':
+        for (const resolve of this.#keeping.splice(0)) resolve(answer.links);
+        break;
       case 'linked':
         this.#onLinked.get(answer.dylib)?.(answer.linked);
     }
@@ -115,6 +138,9 @@ export class CompileThread {
     thread = undefined;
     for (const { reject } of [...this.#opening.values(), ...this.#asked.values()]) reject(this.#ended);
     for (const resolve of this.#closing.values()) resolve();
+    for (const resolve of this.#keeping.splice(0)) resolve(this.#kept);
+    keepers.delete(this.keep);
+    process.off('beforeExit', this.#keepLast);
     for (const each of [this.#opening, this.#asked, this.#closing]) each.clear();
   }
 }

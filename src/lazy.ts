@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { Call, FunctionSlot } from './bindings/bind.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import { openCache } from './cache/open.ts';
-import { BindingError, type Diagnostic, LinkError } from './errors.ts';
+import { BindingError, type Diagnostic, LinkError, SymbolNotFoundError } from './errors.ts';
 import type { Generation, Live } from './generation.ts';
 import { errorOf } from './lazy-failure.ts';
 import { compileThread } from './lazy-thread.ts';
@@ -19,7 +19,7 @@ import { Turns } from './turns.ts';
 export interface Lazy {
   /** Points the slot at what compiles when it is called, and then at the function. */
   bind(slot: FunctionSlot, generation: Generation): void;
-  /** Functions that were called: what a new generation must have before it takes the place of this one. */
+  /** Functions that were called or prepared: what a new generation must have before it takes the place of this one. */
   readonly called: ReadonlySet<string>;
   /**
    * Compiles and links; initialisers run at the call.
@@ -70,6 +70,9 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
     get symbols() {
       return dylib.symbols;
     },
+    get codeKey() {
+      return dylib.symbols;
+    },
     readCode: () => dylib.readCode(),
     async dispose() {
       await thread.close(dylib.address);
@@ -100,18 +103,23 @@ class LazyFunctions implements Lazy {
     return this.#dylib.symbols.get(name);
   }
 
-  prepare(names: Iterable<string>): Promise<void> {
-    return this.#provide([...names]);
+  async prepare(names: Iterable<string>): Promise<void> {
+    const all = [...names];
+    await this.#provide(all);
+    for (const name of all) this.called.add(name);
   }
 
   bind(slot: FunctionSlot, generation: Generation): void {
     const { name } = slot.prototype;
     const arrive = (): Call => {
       const symbol = this.find(name);
-      if (symbol?.kind !== 'function') {
-        const where = { function: name, parameter: null, type: '' };
-        const what = symbol === undefined ? 'is hidden' : 'is data, not a function; use `variable`';
-        throw new BindingError(this.#library, `${this.#library}: \`${name}\` ${what}`, where);
+      const library = this.#library;
+      if (symbol === undefined) {
+        throw new SymbolNotFoundError(library, `${library} exports no \`${name}\`: it is hidden`, name, []);
+      }
+      if (symbol.kind !== 'function') {
+        const where = { function: name, parameter: null, type: slot.prototype.name };
+        throw new BindingError(library, `${library}: \`${name}\` is data, not a function; use \`variable\``, where);
       }
       this.called.add(name);
       const call = this.#guard(slot, symbol.address);

@@ -19,6 +19,7 @@ import {
   type SourceIR,
   type SourceText,
 } from './inputs.ts';
+import { checkLazy } from './lazy-option.ts';
 import { type Linking, type LinkingOptions, resolveLinking } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
@@ -137,9 +138,6 @@ const OPTION_NAMES: readonly string[] = [
   'perf',
 ];
 
-/** What needs all of the code when it is loaded. */
-const NOT_LAZY = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'crashReport', 'perf'] as const;
-
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
@@ -203,7 +201,8 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   }
   const name = checkName(spec.name);
   const folder = workingFolder(name);
-  const { input, language } = resolveInput(spec as unknown as Readonly<Record<string, unknown>>, name);
+  const given = spec as unknown as Readonly<Record<string, unknown>>;
+  const { input, language } = resolveInput(given, name);
   const loader = spec.loader ?? 'auto';
   if (!['auto', 'orc', 'shared-object'].includes(loader)) {
     refuse('loader', "'auto', 'orc' or 'shared-object'", loader);
@@ -230,20 +229,13 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
-    lazy: checkLazy(spec),
+    lazy: checkLazy(given),
     compileCommands:
       spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
     crashReport: checkBoolean('crashReport', spec.crashReport),
     perf: checkBoolean('perf', spec.perf),
-    linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
+    linking: resolveLinking(given),
   };
-}
-
-function checkLazy(spec: SourceLibrarySpec): boolean {
-  const isLazy = checkBoolean('lazy', spec.lazy);
-  const other = isLazy ? NOT_LAZY.find((option) => spec[option] !== undefined && spec[option] !== false) : undefined;
-  if (other !== undefined) throw new TypeError(`\`${other}\` does not go with \`lazy\`, whose code is not there yet`);
-  return isLazy;
 }
 
 function workingFolder(library: string): string {

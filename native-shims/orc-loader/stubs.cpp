@@ -10,7 +10,9 @@
 #include "error.h"
 #include "reentry.h"
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -134,6 +136,13 @@ void Stubs::publish(const std::vector<Stub *> &Initialised) {
                        __ATOMIC_RELEASE);
 }
 
+/// At the end of a process, or of the thread that owns the library, nobody
+/// answers any more, and who waits must not hold that up.
+static bool isRead(int Pipe) {
+  pollfd P{Pipe, 0, 0};
+  return poll(&P, 1, 0) <= 0 || !(P.revents & (POLLERR | POLLNVAL));
+}
+
 /// One line: the dylib, and the name.
 Error Stubs::ask(const Stub &Wanted) {
   std::string Line = Owner + " " + Wanted.Name + "\n";
@@ -173,7 +182,10 @@ Expected<uint64_t> Stubs::resolve(Stub &Wanted) {
           return Err;
       Wanted.IsAsked = true;
       uint64_t Before = Wanted.Answers;
-      Answered.wait(Lock, [&] { return Wanted.Answers != Before; });
+      while (!Answered.wait_for(Lock, std::chrono::milliseconds(100),
+                                [&] { return Wanted.Answers != Before; }))
+        if (!isRead(Requests))
+          return makeError(FS_ERROR_INTERNAL, "the thread that compiles ended");
       if (!Wanted.Address)
         return makeError(FS_ERROR_NOT_BUILT, Wanted.Failure);
     }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -229,6 +230,26 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(library.func('int a(int)')(97)).toBe(1097);
   });
 
+  test('takes a definition that replaces a weak one, and thread-local variables of other files', async () => {
+    const library = await lazyOf({
+      'a.c': '__attribute__((weak)) int hook(void) { return 1; } int use(void) { return hook(); }',
+      'b.c': 'int hook(void) { return 2; }',
+      'c.c': 'extern _Thread_local int count; int next(void) { return count++; }',
+      'd.c': '_Thread_local int count = 40;',
+    });
+    expect(library.func('int use(void)')()).toBe(2);
+    const next = library.func('int next(void)');
+    expect([next(), next()]).toEqual([40, 41]);
+  });
+
+  test('is symbolized as far as it is compiled', async () => {
+    const { symbolize } = await import(/* @vite-ignore */ pathToFileURL(built.index).href);
+    const library = await lazyOf({ 'a.c': 'int a(void) { return 1; }', 'b.c': 'int b(void) { return 2; }' });
+    for (const name of ['a', 'b']) {
+      expect(await symbolize(library.address(name))).toMatchObject({ library: library.name, function: name });
+    }
+  });
+
   test('runs initialisers before the first call of their file, and finalisers at dispose', async () => {
     const log = await keep({ name: `lazy-log-${serial}`, source: 'char text[256];' });
     const at = log.address('text');
@@ -248,7 +269,8 @@ describe.skipIf(!hasShim())('a lazy library', () => {
 
   test('goes on with the event loop while an asynchronous call compiles', async () => {
     const library = await lazyOf({
-      'a.cpp': '#include <map>\n#include <string>\nextern "C" int f(int x) { return (int)std::map<std::string, int>{{"a", 1}}["a"] + x; }',
+      'a.cpp':
+        '#include <map>\n#include <string>\nextern "C" int f(int x) { return (int)std::map<std::string, int>{{"a", 1}}["a"] + x; }',
     });
     let turns = 0;
     const timer = setInterval(() => {
@@ -340,7 +362,8 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(first.cache).toEqual({ status: 'miss', reason: `${join(folder, 'a.c')}: never compiled` });
     const path = folder;
     await first.dispose();
-    await sleep(300);
+    const { cacheStats } = await import(/* @vite-ignore */ pathToFileURL(built.index).href);
+    expect(await cacheStats(cache)).toMatchObject({ entries: 1 });
     const second = await keep({ name: first.name, files: [join(path, '*.c')], lazy: true, cache });
     second.func('int f(void)')();
     await sleep(0);
@@ -357,6 +380,44 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     await library.dispose();
     expect(await pending).toBe(1);
     expect(() => f()).toThrow(/was disposed/);
+  });
+
+  test('does not hold up the end of a process or of a worker, whatever waits for it', () => {
+    const program = join(built.folder, 'ends.mjs');
+    folder = join(built.folder, 'ends');
+    mkdirSync(folder);
+    const headers = '#include <map>\n#include <string>\n#include <algorithm>\n#include <vector>\n';
+    write({
+      'a.c': 'int b(int); int a(int x) { return b(x) + 1; }',
+      'b.cpp': `${headers}extern "C" int b(int x) { std::map<std::string, int> m{{"a", x}}; return m["a"]; }`,
+    });
+    writeFileSync(
+      program,
+      `import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+       import { setTimeout as sleep } from 'node:timers/promises';
+       import { loadSourceLibrary } from '${pathToFileURL(built.index).href}';
+       const spec = { name: 'ends', files: ['${folder}/*.c*'], lazy: true, cache: false };
+       const start = async () => (await loadSourceLibrary(spec)).func('int a(int)');
+       if (!isMainThread) {
+         const a = await start();
+         parentPort.postMessage('loaded');
+         if (workerData === 'sync') setImmediate(() => a(1));
+         else for (let n = 0; n < 5; n++) a.async(n);
+       } else {
+         for (const [n, how] of ['sync', 'async', 'sync', 'async'].entries()) {
+           const worker = new Worker(new URL(import.meta.url), { workerData: how });
+           await new Promise((resolve) => worker.once('message', resolve));
+           await sleep(n * 5);
+           await worker.terminate();
+         }
+         const a = await start();
+         for (let n = 0; n < 5; n++) a.async(n);
+         await sleep(5);
+         process.exit(7);
+       }`,
+    );
+    const { status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', timeout: 30_000 });
+    expect({ status, stderr }).toEqual({ status: 7, stderr: '' });
   });
 
   test.each([
