@@ -29,6 +29,8 @@ export type Answer =
   | { readonly type: 'linked'; readonly dylib: bigint; readonly linked: LinkedFiles }
   | { readonly type: 'closed'; readonly dylib: bigint }
   | { readonly type: 'kept'; readonly links: number }
+  /** A thread that the library has made has ended for it. */
+  | { readonly type: 'failed'; readonly dylib: bigint; readonly failure: string }
   | { readonly type: 'provided'; readonly id: number; readonly failure: string | null };
 
 interface Served {
@@ -62,6 +64,10 @@ function serve(): void {
     const end = line.indexOf(' ');
     const dylib = BigInt(`0x${line.slice(0, end)}`);
     const name = line.slice(end + 1);
+    if (name.startsWith('!')) {
+      say({ type: 'failed', dylib, failure: name.slice(1) });
+      return;
+    }
     const builder = libraries.get(dylib)?.builder;
     provide(dylib, name).then(
       () => builder?.answer(name, ''),

@@ -12,6 +12,13 @@ interface Waiting<Result> {
   readonly reject: (error: Error) => void;
 }
 
+/** What a library is told between its questions. */
+export interface Listener {
+  onLinked(linked: LinkedFiles): void;
+  /** A thread of the library's own has come to what can't be compiled, and has ended. */
+  onFailed(error: Error): void;
+}
+
 let thread: Promise<CompileThread> | undefined;
 
 /** Started by the first lazy library. It does not keep the program alive but while it is waited for. */
@@ -30,7 +37,7 @@ export class CompileThread {
   readonly #opening = new Map<bigint, Waiting<string[]>>();
   readonly #closing = new Map<bigint, () => void>();
   readonly #asked = new Map<number, Waiting<void>>();
-  readonly #onLinked = new Map<bigint, (linked: LinkedFiles) => void>();
+  readonly #listeners = new Map<bigint, Listener>();
   readonly #keeping: ((links: number) => void)[] = [];
   #next = 0;
   /** Links that the thread has told of when it had kept all. */
@@ -63,11 +70,11 @@ export class CompileThread {
   }
 
   /** The files that are to be watched. */
-  async open(dylib: bigint, spec: ResolvedSpec, onLinked: (linked: LinkedFiles) => void): Promise<string[]> {
+  async open(dylib: bigint, spec: ResolvedSpec, listener: Listener): Promise<string[]> {
     // A signal ends the load, and can't be sent.
     const question: Question = { type: 'open', dylib, spec: { ...spec, signal: undefined } };
     const files = await this.#wait<string[]>((waiting) => this.#opening.set(dylib, waiting), question);
-    this.#onLinked.set(dylib, onLinked);
+    this.#listeners.set(dylib, listener);
     return files;
   }
 
@@ -76,7 +83,7 @@ export class CompileThread {
     if (this.#ended === undefined) {
       await this.#wait<void>(({ resolve }) => this.#closing.set(dylib, resolve), { type: 'close', dylib });
     }
-    this.#onLinked.delete(dylib);
+    this.#listeners.delete(dylib);
   }
 
   /** Resolves when the names are linked; nothing of them is initialised. Rejects as their first call would throw. */
@@ -126,7 +133,10 @@ export class CompileThread {
         for (const resolve of this.#keeping.splice(0)) resolve(answer.links);
         break;
       case 'linked':
-        this.#onLinked.get(answer.dylib)?.(answer.linked);
+        this.#listeners.get(answer.dylib)?.onLinked(answer.linked);
+        break;
+      case 'failed':
+        this.#listeners.get(answer.dylib)?.onFailed(errorOf(answer.failure));
     }
   }
 

@@ -29,6 +29,8 @@ export interface Lazy {
   prepare(names: Iterable<string>): Promise<void>;
   /** Is told of files that turned out to be read. */
   onRead: (files: readonly string[]) => void;
+  /** Is told what no call can throw: a thread of the library's own has ended for it. */
+  onFailed: (error: Error) => void;
 }
 
 /** A call that waits for a compile keeps one of libuv's threads, and the compile may need one. */
@@ -56,10 +58,13 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
   let dependencies: readonly string[] = [];
   const lazy = new LazyFunctions(library, dylib, (names) => thread.provide(dylib.address, names));
   try {
-    dependencies = await thread.open(dylib.address, spec, (linked) => {
-      diagnostics.push(...linked.diagnostics);
-      cached = linked.cache;
-      lazy.onRead(linked.dependencies);
+    dependencies = await thread.open(dylib.address, spec, {
+      onLinked(linked) {
+        diagnostics.push(...linked.diagnostics);
+        cached = linked.cache;
+        lazy.onRead(linked.dependencies);
+      },
+      onFailed: (error) => lazy.onFailed(error),
     });
   } catch (error) {
     await dylib.dispose();
@@ -85,6 +90,7 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
 class LazyFunctions implements Lazy {
   readonly called = new Set<string>();
   onRead: (files: readonly string[]) => void = () => {};
+  onFailed: (error: Error) => void = (error) => process.emitWarning(error);
   readonly #library: string;
   readonly #dylib: LazyDylib;
   readonly #provide: (names: readonly string[]) => Promise<void>;

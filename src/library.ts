@@ -51,7 +51,10 @@ export interface DisposeOptions {
 export interface LibraryEvents {
   /** All functions reach the new code. */
   reload: [{ readonly generation: number; readonly timings: Timings }];
-  /** A reload failed; the old code stays callable. Without a listener a watched library warns on stderr instead. */
+  /**
+   * A reload failed; the old code stays callable. Or, in a lazy library, a thread of its own has ended, because it called
+   * what can't be compiled. Without a listener there is a warning on stderr instead.
+   */
   error: [Error];
 }
 
@@ -102,7 +105,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** Tells the libraries that the build is linked to whose it is. */
   #own({ holds, lazy }: Build): void {
     for (const hold of holds ?? []) hold.owner = this;
-    if (lazy !== undefined) lazy.onRead = (files) => this.#watcher?.add(files);
+    if (lazy === undefined) return;
+    lazy.onRead = (files) => this.#watcher?.add(files);
+    lazy.onFailed = (error) => this.#report(error);
   }
 
   /** @internal Resolves when every later change of a file that the compile read will be seen. */
@@ -372,9 +377,13 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
       if (this.disposed) return;
       // The cure may be in a file that no earlier compile read.
       if (error instanceof CompileError) this.#watcher?.add(error.diagnostics.map((diagnostic) => diagnostic.file));
-      if (this.listenerCount('error') > 0) this.emit('error', error as Error);
-      else process.emitWarning(error as Error);
+      this.#report(error as Error);
     }
+  }
+
+  #report(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    else process.emitWarning(error);
   }
 
   #symbol(name: string): SymbolInfo {

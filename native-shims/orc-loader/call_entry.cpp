@@ -96,6 +96,16 @@ std::string endCall(uint64_t Code) {
   return {};
 }
 
+bool isInCall(uint64_t Stack) {
+  // No stack that a call from JavaScript is given is larger.
+  constexpr uint64_t MostBytes = 64 << 20;
+  std::lock_guard<std::mutex> Lock(Mutex);
+  return std::any_of(Entries.begin(), Entries.end(), [&](const CallEntry &E) {
+    return E.IsTaken && E.Place->Stack >= Stack &&
+           E.Place->Stack - Stack < MostBytes;
+  });
+}
+
 bool failCall(uint64_t Stack, const std::string &Failure) {
   std::lock_guard<std::mutex> Lock(Mutex);
   for (CallEntry &E : Entries)

@@ -13,6 +13,9 @@ namespace fromsource {
 llvm::Expected<uint64_t> beginCall(Slab &S, uint64_t Target);
 std::string endCall(uint64_t Entry);
 
+/// Whether there is one that the code whose stack is at `Stack` is in.
+bool isInCall(uint64_t Stack);
+
 /// Whether there is one whose caller's stack is at `Stack`, after it returned:
 /// then the failure is its.
 bool failCall(uint64_t Stack, const std::string &Failure);

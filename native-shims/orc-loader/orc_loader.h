@@ -132,8 +132,9 @@ fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
 /// thread. After a failure the stack of that thread is unwound to the code that
 /// called into the dylib on behalf of JavaScript, which is the caller of this
 /// function: its call gives 0, and fs_take_escape or fs_call_end the failure.
-/// With no such call on the stack the process ends, as by an exception that
-/// nothing catches.
+/// A thread that the library has made ends, and "<dylib, hex> !<failure>\n" is
+/// written. A frame without unwind tables ends the process, as with any
+/// exception.
 fs_error *fs_dylib_make_lazy(fs_dylib *dylib, int requests);
 
 /// Functions for which an object gets a stub also where it uses their address,

@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <dlfcn.h>
 #include <exception>
+#include <pthread.h>
 #include <unwind.h>
 
 using namespace llvm;
@@ -143,6 +144,9 @@ static std::atomic<void *> Boundary{nullptr};
 /// Of this thread: why it unwinds, until the code at the boundary asks for it.
 static thread_local std::string *Reason = nullptr;
 static thread_local uint32_t Escapes = 0;
+static thread_local bool IsJavaScript = false;
+/// Of this thread: whose stub it has come to.
+static thread_local Stubs *Owner = nullptr;
 
 static void *moduleOf(const void *Address) {
   Dl_info Info;
@@ -153,11 +157,30 @@ void fromsource::setBoundary(const void *AddressInModule) {
   Boundary = moduleOf(AddressInModule);
 }
 
-const uint32_t *fromsource::escapeCount() { return &Escapes; }
+const uint32_t *fromsource::escapeCount() {
+  IsJavaScript = true;
+  return &Escapes;
+}
 
 std::string fromsource::takeEscape() {
   std::unique_ptr<std::string> Taken(std::exchange(Reason, nullptr));
   return Taken ? std::move(*Taken) : std::string();
+}
+
+static _Unwind_Reason_Code look(_Unwind_Context *Context, void *Found) {
+  auto *Address = reinterpret_cast<char *>(_Unwind_GetIP(Context));
+  if (!Address || moduleOf(Address - 1) != Boundary)
+    return _URC_NO_REASON;
+  *static_cast<bool *>(Found) = true;
+  return _URC_END_OF_STACK;
+}
+
+/// Whether the thread is one that the library has made.
+static bool isOfLibrary() {
+  bool IsCalled = false;
+  _Unwind_Backtrace(look, &IsCalled);
+  return !IsCalled && !IsJavaScript &&
+         !isInCall(reinterpret_cast<uint64_t>(__builtin_frame_address(0)));
 }
 
 /// Called for each frame, before its destructors run.
@@ -183,7 +206,7 @@ static _Unwind_Reason_Code stop(int, _Unwind_Action Actions,
   // As with any exception that nothing catches.
   fprintf(stderr,
           "fromsource: a function could not be compiled when it was called, "
-          "and no call from JavaScript is there to say so: %s\n",
+          "and a caller has no unwind tables: %s\n",
           Reason ? Reason->c_str() : "");
   std::terminate();
 }
@@ -191,6 +214,12 @@ static _Unwind_Reason_Code stop(int, _Unwind_Action Actions,
 /// The arguments are those of the function that is not there; they don't
 /// matter.
 [[noreturn]] static void escape() {
+  if (isOfLibrary()) {
+    // Nobody has called it who could be told. Its destructors run; whoever
+    // joins it goes on.
+    Owner->report(takeEscape());
+    pthread_exit(nullptr);
+  }
   auto *Exception = new _Unwind_Exception();
   Exception->exception_class = 0x66726f6d73726300; // "fromsrc"
   Exception->exception_cleanup = [](_Unwind_Reason_Code,
@@ -210,6 +239,7 @@ void *fs_stub_landing(Stub *Wanted) noexcept {
   if (Address) {
     To = reinterpret_cast<void *>(*Address);
   } else {
+    Owner = Wanted->Owner;
     delete Reason;
     Reason = new std::string(toString(Address.takeError()));
     To = reinterpret_cast<void *>(escape);

@@ -143,12 +143,12 @@ static bool isRead(int Pipe) {
   return poll(&P, 1, 0) <= 0 || !(P.revents & (POLLERR | POLLNVAL));
 }
 
-/// One line: the dylib, and the name.
-Error Stubs::ask(const Stub &Wanted) {
-  std::string Line = Owner + " " + Wanted.Name + "\n";
+/// One line: the dylib, and the text. Under the lock, so that it stays whole.
+Error Stubs::write(StringRef Text) {
+  std::string Line = (Twine(Owner) + " " + Text + "\n").str();
   for (size_t Written = 0; Written != Line.size();) {
     ssize_t Count =
-        write(Requests, Line.data() + Written, Line.size() - Written);
+        ::write(Requests, Line.data() + Written, Line.size() - Written);
     if (Count < 0 && errno == EINTR)
       continue;
     if (Count < 0)
@@ -158,6 +158,11 @@ Error Stubs::ask(const Stub &Wanted) {
     Written += Count;
   }
   return Error::success();
+}
+
+void Stubs::report(StringRef Failure) {
+  std::lock_guard<std::mutex> Lock(Mutex);
+  consumeError(write(("!" + Failure).str()));
 }
 
 Expected<uint64_t> Stubs::resolve(StringRef Name) {
@@ -176,9 +181,9 @@ Expected<uint64_t> Stubs::resolve(Stub &Wanted) {
   {
     std::unique_lock<std::mutex> Lock(Mutex);
     if (!Wanted.Address) {
-      // Written under the lock: a line stays whole, and the answer comes after.
+      // Under the lock, the answer comes after.
       if (!Wanted.IsAsked)
-        if (Error Err = ask(Wanted))
+        if (Error Err = write(Wanted.Name))
           return Err;
       Wanted.IsAsked = true;
       uint64_t Before = Wanted.Answers;

@@ -69,11 +69,13 @@ public:
   llvm::Expected<uint64_t> resolve(Stub &Wanted);
   /// What `resolve` waits for; an empty failure is none.
   void answer(llvm::StringRef Name, llvm::StringRef Failure);
+  /// A thread of the library's own has ended for it.
+  void report(llvm::StringRef Failure);
 
 private:
   llvm::Expected<Stub *> find(llvm::StringRef Name);
   llvm::Error addPages();
-  llvm::Error ask(const Stub &Wanted);
+  llvm::Error write(llvm::StringRef Text);
 
   Slab &S;
   const std::string Owner;

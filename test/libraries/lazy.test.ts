@@ -324,6 +324,26 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(library.func('int threads(int)')(8)).toBe(80 + 2800);
   });
 
+  test('ends a thread of its own that calls what can not be compiled, with an error event', async () => {
+    const library = await lazyOf({
+      'a.cpp': `#include <thread>
+        extern "C" int bad(int); int destroyed = 0; struct Guard { ~Guard() { destroyed += 1; } };
+        static int result = -1;
+        extern "C" int start(int x) { std::thread t([x] { Guard guard; result = bad(x); }); t.join(); return result; }
+        extern "C" int ended() { return destroyed; }`,
+      'bad.c': 'int bad(int x) { return nothing; }',
+    });
+    const errors: Error[] = [];
+    library.on('error', (error) => errors.push(error));
+    const start = library.func('int start(int)');
+    expect(start(1)).toBe(-1);
+    expect(library.func('int ended()')()).toBe(1);
+    expect(await start.async(1)).toBe(-1);
+    await expect.poll(() => errors).toEqual([named('CompileError', /bad\.c/), named('CompileError', /bad\.c/)]);
+    write({ 'bad.c': 'int bad(int x) { return x + 5; }' });
+    expect(start(1)).toBe(6);
+  });
+
   test('compiles at a reload what was called, and keeps the old code when that fails', async () => {
     const library = await lazyOf({ 'a.c': 'int f(void) { return 1; }', 'b.c': 'int g(void) { return 1; }' });
     const [f, g] = [library.func('int f(void)'), library.func('int g(void)')];
