@@ -15,13 +15,13 @@ export function failureText(error: unknown): string {
   return JSON.stringify({ ...error, name: error.name, message: error.message, cause: undefined });
 }
 
-/** An error of the class that the text is of; of another one an Error. */
-export function errorOf(text: string): Error {
+/** An error of the class that the text is of; for one that the loader wrote a LinkError. */
+export function errorOf(text: string, of = ''): Error {
   let failure: any;
   try {
     failure = JSON.parse(text);
   } catch {
-    return new Error(text);
+    return new LinkError(of, `${of} could not be linked: ${text}`, []);
   }
   const { name, message, library } = failure;
   switch (name) {

@@ -85,6 +85,8 @@ export class LazyLibrary {
   async provide(name: string): Promise<void> {
     if (this.#linked.has(name)) return;
     const file = await this.#definer(name);
+    // Its file may have been linked for another name meanwhile.
+    if (this.#linked.has(name)) return;
     if (file === null) throw await this.#notFound(name);
     const link = this.#linking.then(() => this.#link(file));
     this.#linking = link.catch(() => {});
@@ -105,6 +107,7 @@ export class LazyLibrary {
     const seen = new Set<LazyFile>();
     const first = async (files: readonly LazyFile[]): Promise<LazyFile | null> => {
       for (const file of files) {
+        if (this.#linked.has(name)) return null;
         if (file.isLinked || seen.has(file)) continue;
         seen.add(file);
         if (await defines(file)) return file;

@@ -105,7 +105,7 @@ class LazyFunctions implements Lazy {
   /** Waits for it with all of the thread; undefined for a name that is for the library itself. */
   find(name: string): SymbolInfo | undefined {
     const failure = this.#dylib.resolve(name);
-    if (failure !== null) throw errorOf(failure);
+    if (failure !== null) throw errorOf(failure, this.#library);
     return this.#dylib.symbols.get(name);
   }
 
@@ -161,7 +161,7 @@ class LazyFunctions implements Lazy {
       if (count[0] !== before) {
         // Empty where the one that was left is further in, and has said so.
         const failure = take();
-        if (failure !== '') throw errorOf(failure);
+        if (failure !== '') throw errorOf(failure, this.#library);
       }
       return result;
     };
@@ -172,7 +172,7 @@ class LazyFunctions implements Lazy {
         entries.set(entry, through);
         through.async?.(...args, (error: Error | null, result: unknown) => {
           const failure = end();
-          if (failure !== '') reject(errorOf(failure));
+          if (failure !== '') reject(errorOf(failure, this.#library));
           else if (error !== null) reject(error);
           else resolve(result);
         });

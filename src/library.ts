@@ -124,6 +124,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * The same prototype gives the same function. It stays valid over reloads. `const char *` is text; any other pointer
    * takes a Buffer, a typed array, a bigint address or null, and comes back as a bigint, or null for NULL.
    *
+   * Of a lazy library nothing is looked up: its first call compiles, and throws what is wrong.
+   *
    * @throws BindingError for a prototype that can't be read or a type that can't be passed.
    * @throws SymbolNotFoundError when the library exports no such symbol.
    * @throws DisposedError
@@ -195,7 +197,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     return this.#symbol(symbol).address;
   }
 
-  /** The exported symbols of the current generation, by name. Throws DisposedError. */
+  /** The exported symbols of the current generation, by name; of a lazy library as far as it is compiled. Throws DisposedError. */
   get symbols(): ReadonlyMap<string, SymbolInfo> {
     this.#assertLive();
     return this.#generation.symbols;

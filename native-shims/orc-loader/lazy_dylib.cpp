@@ -54,12 +54,13 @@ Expected<uint64_t> fs_dylib::resolve(StringRef Name) {
 Error fs_dylib::answer(StringRef Name, StringRef Failure) {
   if (!Lazy)
     return makeError(FS_ERROR_MISUSE, "the dylib is not lazy");
+  std::string Text = Failure.str();
   {
     std::lock_guard<std::mutex> Lock(Mutex);
     // The name may have been linked before it was asked for.
     if (Error Err = defineStubs())
-      return Err;
+      Text = toString(std::move(Err));
   }
-  Lazy->answer(Name, Failure);
+  Lazy->answer(Name, Text);
   return Error::success();
 }

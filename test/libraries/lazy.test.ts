@@ -267,6 +267,18 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(readString(at)).toMatch(/^ab[AB]{2}$/);
   });
 
+  test('is a LinkError at the call where an initialiser throws, and stays one', async () => {
+    const library = await lazyOf({
+      'a.cpp':
+        '#include <stdexcept>\nstatic int v = [] { throw std::runtime_error("no"); return 1; }(); extern "C" int a() { return v; }',
+      'b.c': 'int a(void); int b(void) { return a(); } int c(void) { return 3; }',
+    });
+    const b = library.func('int b(void)');
+    for (const call of [b, b, library.func('int a()')]) {
+      expect(errorOf(() => call())).toEqual(named('LinkError', /an initialiser threw std::runtime_error: no/));
+    }
+  });
+
   test('goes on with the event loop while an asynchronous call compiles', async () => {
     const library = await lazyOf({
       'a.cpp':
