@@ -14,16 +14,17 @@ export interface CodeMap {
   readonly lines: readonly LineTable[];
 }
 
-const maps = new WeakMap<LoadedImage, Promise<CodeMap>>();
+const maps = new WeakMap<object, Promise<CodeMap>>();
 
 /** The map of an image that is live. Where debug information can't be read there are no lines. */
 export function codeMapOf(image: LoadedImage): Promise<CodeMap> {
-  let map = maps.get(image);
+  const key = image.codeKey ?? image;
+  let map = maps.get(key);
   if (map === undefined) {
     map = readMap(image);
-    maps.set(image, map);
+    maps.set(key, map);
     // Such as when memory was short: the next may have more luck.
-    map.catch(() => maps.delete(image));
+    map.catch(() => maps.delete(key));
   }
   return map;
 }

@@ -17,7 +17,7 @@ import { mergeObjects } from './loader/merge-objects.ts';
 import { selectLoader } from './loader/select.ts';
 
 /** What one file came to. */
-interface FileObject {
+export interface FileObject {
   readonly path: string;
   readonly object: Uint8Array;
   readonly diagnostics: readonly Diagnostic[];
@@ -65,7 +65,7 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
   const diagnostics = objects.flatMap((each) => each.diagnostics);
   const libraries = (linked?.read ?? []).map(({ path }) => path);
   const dependencies = [...new Set([...objects.flatMap((each) => each.dependencies), ...libraries])];
-  let cached = reportOf(plan, objects, linked !== null);
+  let cached = reportOf(plan, objects, linked !== null && entry !== null && 'reason' in entry ? entry.reason : null);
   const entries = objects.flatMap(({ kept }) => (kept === null ? [] : [kept]));
   if (cache.store?.isWritable && entry !== null && entries.length === objects.length) {
     const { store } = cache;
@@ -91,7 +91,10 @@ async function fresh(plan: FilesPlan, onKept: () => void): Promise<Live> {
 }
 
 /** From the cache where its entry holds, which other libraries that have the file with the same flags share. */
-async function objectOf({ spec, toolchain, cache }: FilesPlan, file: PlannedFile): Promise<FileObject> {
+export async function objectOf(
+  { spec, toolchain, cache }: Pick<FilesPlan, 'spec' | 'toolchain' | 'cache'>,
+  file: PlannedFile,
+): Promise<FileObject> {
   const { path, request, parts } = file;
   const { store } = cache;
   const label = labelOf(spec.name, path);
@@ -146,16 +149,22 @@ function languageOf({ files }: FilesPlan): Language {
 /** How many files are named that were compiled for one and the same reason. */
 const NAMED = 3;
 
-/** A hit when nothing was compiled, or linked to other libraries; else why. */
-function reportOf({ cache, entry }: FilesPlan, objects: readonly FileObject[], isLinked: boolean): CacheReport {
+/**
+ * A hit when nothing was compiled, or linked to other libraries; else why.
+ *
+ * @param relinked - why it was linked to other libraries anew, if it was
+ */
+export function reportOf(
+  { cache }: Pick<FilesPlan, 'cache'>,
+  objects: readonly Pick<FileObject, 'path' | 'reason'>[],
+  relinked: string | null = null,
+): CacheReport {
   if (cache.store === null) return cache.off;
   const byReason = new Map<string, string[]>();
   for (const { path, reason } of objects) {
     if (reason !== null) byReason.set(reason, [...(byReason.get(reason) ?? []), path]);
   }
-  if (byReason.size === 0) {
-    return isLinked && entry !== null && 'reason' in entry ? { status: 'miss', reason: entry.reason } : HIT;
-  }
+  if (byReason.size === 0) return relinked === null ? HIT : { status: 'miss', reason: relinked };
   const lines = [...byReason].map(([reason, paths]) => {
     // It names the file itself.
     if (paths.length === 1 && reason.startsWith(`${paths[0]} `)) return reason;

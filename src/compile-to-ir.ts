@@ -13,7 +13,10 @@ import {
 import { discoverToolchain } from './toolchain/discover.ts';
 
 /** What {@link compileToIR} takes: a spec as for a load, without what says how code lives in this process. */
-export type IRSpec = Omit<SourceLibraryOptions, 'loader' | 'watch' | 'crashReport' | 'perf' | keyof LinkingOptions> &
+export type IRSpec = Omit<
+  SourceLibraryOptions,
+  'loader' | 'watch' | 'lazy' | 'crashReport' | 'perf' | keyof LinkingOptions
+> &
   (SourceText | SourceFile | SourceIR);
 
 /** The form of LLVM IR: text, or bitcode. */
@@ -21,7 +24,7 @@ export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
 const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
-const LIVING = ['loader', 'watch', 'crashReport', 'perf'] as const;
+const LIVING = ['loader', 'watch', 'lazy', 'crashReport', 'perf'] as const;
 const REFUSED = [...LIVING, ...LINKING, 'files', 'object', 'archive', 'sharedLibrary'] as const;
 
 /**

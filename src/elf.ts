@@ -112,6 +112,8 @@ export interface RawSymbol {
 export interface LinkSymbols {
   /** Hidden ones too, which the objects of one library share. */
   readonly defined: readonly string[];
+  /** Of those, the ones that give way to another object's definition. */
+  readonly weak: readonly string[];
   /** Names that must be defined: weak references, which may stay open, are not among them. */
   readonly needed: readonly string[];
   /** Weak references. */
@@ -215,14 +217,17 @@ export function readExports(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES
 /** What a relocatable object, or a shared one, defines and needs. Throws RangeError for a damaged table. */
 export function readLinkSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TABLES = 'static'): LinkSymbols {
   const defined: string[] = [];
+  const weak: string[] = [];
   const needed: string[] = [];
   const wished: string[] = [];
   for (const { name, binding, section } of readSymbols(bytes, table)) {
     if (name === '' || binding === STB_LOCAL) continue;
-    if (section !== 0) defined.push(name);
-    else (binding === STB_WEAK ? wished : needed).push(name);
+    if (section !== 0) {
+      defined.push(name);
+      if (binding === STB_WEAK) weak.push(name);
+    } else (binding === STB_WEAK ? wished : needed).push(name);
   }
-  return { defined, needed, wished };
+  return { defined, weak, needed, wished };
 }
 
 /** The names of a table's symbols, by their index. Throws RangeError for a damaged table. */

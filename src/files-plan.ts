@@ -11,8 +11,8 @@ import type { Begun } from './link-entry.ts';
 import { mayNeedRuntime } from './linking.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
 import { type Snapshot, takeSnapshot } from './reload/snapshot.ts';
-import { filesOfSpec } from './spec-files.ts';
-import { discoverToolchain } from './toolchain/discover.ts';
+import { filesOfSpec, type SpecFile } from './spec-files.ts';
+import { discoverToolchain, type Toolchain } from './toolchain/discover.ts';
 
 /** For who imports this when it is needed: by itself the bundler would give it a file more. */
 export { filesOfSpec } from './spec-files.ts';
@@ -51,12 +51,7 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
   const toolchain = await discoverToolchain({ library, compiler });
   const { files: sources, database } = filesOfSpec(spec);
   const before = takeSnapshot(sources.map(({ path }) => path));
-  const files = sources.map(({ path, spec: own }) => {
-    const request = requestOf(own, { kind: 'file', path });
-    // As for one source: it is refused whether or not the cache has it.
-    checkFlags(request);
-    return { path, request, parts: keyPartsOf(toolchain, request) };
-  });
+  const files = sources.map((file) => planFile(toolchain, file));
   const flags = sources.map(({ spec: own }) => own.flags);
   const { linking } = flags.flat().some(mayNeedRuntime)
     ? (await import('./runtimes.ts')).withRuntimes(spec, flags, toolchain)
@@ -68,6 +63,14 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
   const entry = cache.store === null ? null : lookUp(cache.store, parts, labelOf(library), loader !== 'orc');
   const whole = { ...spec, linking, limits: { ...limits, maxOutputBytes: limits.maxOutputBytes * files.length } };
   return { spec: whole, toolchain, cache, found, files, parts, entry, before, database };
+}
+
+/** Throws CompileError for a flag that is refused. */
+export function planFile(toolchain: Toolchain, { path, spec }: SpecFile): PlannedFile {
+  const request = requestOf(spec, { kind: 'file', path });
+  // As for one source: it is refused whether or not the cache has it.
+  checkFlags(request);
+  return { path, request, parts: keyPartsOf(toolchain, request) };
 }
 
 /** What decides the bytes of the library: what decides those of each file, and their order. No compile is `-r`. */

@@ -6,6 +6,7 @@ import type { CallScope } from './bindings/bind.ts';
 import type { CallGuards } from './bindings/guard.ts';
 import type { CacheReport } from './cache/lookup.ts';
 import type { Diagnostic } from './errors.ts';
+import type { Lazy } from './lazy.ts';
 import type { Hold } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import type { LoaderReport } from './loader/select.ts';
@@ -50,6 +51,8 @@ export interface Build {
   readonly holds?: readonly Hold[];
   /** What it takes from other libraries. */
   readonly imports?: readonly ImportRecord[] | undefined;
+  /** Of a library whose functions are compiled when they are called. */
+  readonly lazy?: Lazy;
 }
 
 /** What catches the exceptions of an image's functions; null where none can be thrown, or there is no native shim. */
@@ -57,8 +60,10 @@ export async function guardsOf(library: string, image: LoadedImage): Promise<Cal
   return image.mayThrow() ? (await import('./guard-calls.ts')).guardCalls(library) : null;
 }
 
+type Made = 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds' | 'imports' | 'lazy';
+
 /** What an input comes to, and when it was there. */
-export type Live = Pick<Build, 'image' | 'loader' | 'cache' | 'diagnostics' | 'dependencies' | 'holds' | 'imports'> & {
+export type Live = Pick<Build, Made> & {
   /** Of the files that the input has turned out to be, where that was not known before. */
   readonly before?: Snapshot;
   /** `performance.now()` when the tools were found, and when the object was there. */

@@ -104,9 +104,9 @@ const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve']
 
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {
-  source: ['language', 'headers', ...COMPILING, ...LINKING, 'watch'],
-  file: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
-  files: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch'],
+  source: ['language', 'headers', ...COMPILING, ...LINKING, 'watch', 'lazy'],
+  file: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch', 'lazy'],
+  files: ['language', 'compileCommands', ...COMPILING, ...LINKING, 'watch', 'lazy'],
   ir: ['passes', ...COMPILING.filter((option) => option !== 'includePaths' && option !== 'defines'), ...LINKING],
   object: ['compiler', ...LINKING, 'watch'],
   archive: ['exports', 'compiler', ...LINKING, 'watch'],

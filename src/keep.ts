@@ -63,8 +63,12 @@ function later(begin: () => Promise<unknown>): void {
   setImmediate(start);
 }
 
+/** Other threads that compile for this one, each as what waits until it has kept all. */
+export const keepers: Set<() => Promise<void>> = new Set();
+
 /** Resolves when all that was compiled or linked so far is kept. */
 export async function allKept(): Promise<void> {
+  await Promise.all([...keepers].map((keep) => keep()));
   // The use of an entry is noted in the event loop's next turn, too.
   await immediate();
   do {

@@ -10,6 +10,7 @@ import {
   CompileError,
   type Diagnostic,
   DisposedError,
+  LinkError,
   ReloadError,
   SymbolNotFoundError,
 } from './errors.ts';
@@ -53,7 +54,10 @@ export interface DisposeOptions {
 export interface LibraryEvents {
   /** All functions reach the new code. */
   reload: [{ readonly generation: number; readonly timings: Timings }];
-  /** A reload failed; the old code stays callable. Without a listener a watched library warns on stderr instead. */
+  /**
+   * A reload failed; the old code stays callable. Or, in a lazy library, a thread of its own has ended, because it called
+   * what can't be compiled. Without a listener there is a warning on stderr instead.
+   */
   error: [Error];
 }
 
@@ -102,8 +106,11 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   }
 
   /** Tells the libraries that the build is linked to whose it is. */
-  #own({ holds }: Build): void {
+  #own({ holds, lazy }: Build): void {
     for (const hold of holds ?? []) hold.owner = this;
+    if (lazy === undefined) return;
+    lazy.onRead = (files) => this.#watcher?.add(files);
+    lazy.onFailed = (error) => this.#report(error);
   }
 
   /** @internal Resolves when every later change of a file that the compile read will be seen. */
@@ -122,6 +129,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * The same prototype gives the same function. It stays valid over reloads. `const char *` is text; any other pointer
    * takes a Buffer, a typed array, a bigint address or null, and comes back as a bigint, or null for NULL.
    *
+   * Of a lazy library nothing is looked up: its first call compiles, and throws what is wrong.
+   *
    * @throws BindingError for a prototype that can't be read or a type that can't be passed.
    * @throws SymbolNotFoundError when the library exports no such symbol.
    * @throws DisposedError
@@ -133,12 +142,15 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const known = this.#functions.get(prototype);
     if (known !== undefined) return known.callable;
     const parsed = parsePrototype(this.name, prototype);
-    const symbol = this.#symbol(parsed.name);
-    if (symbol.kind !== 'function') {
-      throw this.#bindingError(parsed.name, prototype, 'is data, not a function; use `variable`');
-    }
     const slot = new FunctionSlot(parsed);
-    slot.retarget(symbol.address, this.#generation);
+    const { lazy } = this.#generation.build;
+    if (lazy === undefined) {
+      const symbol = this.#symbol(parsed.name);
+      if (symbol.kind !== 'function') {
+        throw this.#bindingError(parsed.name, prototype, 'is data, not a function; use `variable`');
+      }
+      slot.retarget(symbol.address, this.#generation);
+    } else lazy.bind(slot, this.#generation);
     this.#functions.set(prototype, slot);
     return slot.callable;
   }
@@ -214,7 +226,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     return this.#symbol(symbol).address;
   }
 
-  /** The exported symbols of the current generation, by name. Throws DisposedError. */
+  /** The exported symbols of the current generation, by name; of a lazy library as far as it is compiled. Throws DisposedError. */
   get symbols(): ReadonlyMap<string, SymbolInfo> {
     this.#assertLive();
     return this.#generation.symbols;
@@ -299,6 +311,9 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** @internal Keeps the current code for a library that is linked to it. */
   [HOLD](importer: string): Hold {
     this.#assertLive();
+    if (this.#spec.lazy) {
+      throw new LinkError(importer, `${this.name} can't be linked to: it is lazy, and its symbols are not known`, []);
+    }
     return this.#importers.hold(this.#generation, importer);
   }
 
@@ -341,6 +356,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     this.#own(build);
     const next = new Generation(this.name, build, this.#generation.number + 1);
     try {
+      // What runs now must run afterwards, so that a failure leaves the old code.
+      await build.lazy?.prepare(this.#generation.build.lazy?.called ?? []);
       this.#assertLive();
       this.#assertReplaces(next);
     } catch (error) {
@@ -350,7 +367,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
 
     const previous = this.#generation;
     for (const slot of this.#functions.values()) {
-      slot.retarget((next.find(slot.prototype.name) as SymbolInfo).address, next);
+      if (build.lazy !== undefined) build.lazy.bind(slot, next);
+      else slot.retarget((next.find(slot.prototype.name) as SymbolInfo).address, next);
     }
     this.#generation = next;
     next.goLive();
@@ -375,7 +393,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** A function in the program's hands must not lose its code. */
   #assertReplaces(next: Generation): void {
     const reasons: string[] = [];
-    for (const { prototype } of this.#functions.values()) {
+    for (const { prototype } of next.build.lazy === undefined ? this.#functions.values() : []) {
       const symbol = next.find(prototype.name);
       if (symbol === undefined) reasons.push(`\`${prototype.name}\` is in use and the new code has no such symbol`);
       else if (symbol.kind !== 'function')
@@ -395,9 +413,13 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
       if (this.disposed) return;
       // The cure may be in a file that no earlier compile read.
       if (error instanceof CompileError) this.#watcher?.add(error.diagnostics.map((diagnostic) => diagnostic.file));
-      if (this.listenerCount('error') > 0) this.emit('error', error as Error);
-      else process.emitWarning(error as Error);
+      this.#report(error as Error);
     }
+  }
+
+  #report(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    else process.emitWarning(error);
   }
 
   #symbol(name: string): SymbolInfo {

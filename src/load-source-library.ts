@@ -45,6 +45,7 @@ async function build(spec: ResolvedSpec): Promise<Build> {
 
 async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
   let spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
+  if (spec.lazy) return (await import('./lazy.ts')).openLazy(spec);
   if (spec.flags.includes('-stdlib=libc++')) spec = (await import('./with-libcxx.ts')).withLibcxx(spec);
   if (input.kind === 'files') return fromFiles(spec);
   if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);

@@ -19,6 +19,7 @@ import {
   type SourceIR,
   type SourceText,
 } from './inputs.ts';
+import { checkLazy } from './lazy-option.ts';
 import { type Linking, type LinkingOptions, resolveLinking } from './linking.ts';
 import type { LlvmModule } from './llvm-module.ts';
 import { nearNames } from './near-names.ts';
@@ -76,6 +77,12 @@ export interface SourceLibraryOptions extends LinkingOptions {
   /** Reload when a file that the library is made from, or that its source includes, changes. */
   readonly watch?: boolean;
   /**
+   * Compile nothing of a file until a symbol of it is first called; that call compiles, links, and goes on. What it
+   * can't compile it throws, and the next call tries again. Default false. For `source`, `file` and `files`, in the orc
+   * loader.
+   */
+  readonly lazy?: boolean;
+  /**
    * Write a report to stderr when a fatal signal in the library ends the process: library, function, native stack, and
    * with `-g` file and line. Default false; it needs the native shim, and reads the library's symbols at each load.
    */
@@ -110,6 +117,7 @@ export interface ResolvedSpec {
   /** Null when the cache is not to be asked. */
   readonly cache: CacheSettings | null;
   readonly watch: boolean;
+  readonly lazy: boolean;
   /** Absolute; null when flags come from the spec alone. */
   readonly compileCommands: string | null;
   readonly crashReport: boolean;
@@ -193,7 +201,8 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
   }
   const name = checkName(spec.name);
   const folder = workingFolder(name);
-  const { input, language } = resolveInput(spec as unknown as Readonly<Record<string, unknown>>, name);
+  const given = spec as unknown as Readonly<Record<string, unknown>>;
+  const { input, language } = resolveInput(given, name);
   const loader = spec.loader ?? 'auto';
   if (!['auto', 'orc', 'shared-object'].includes(loader)) {
     refuse('loader', "'auto', 'orc' or 'shared-object'", loader);
@@ -220,11 +229,12 @@ export function resolveSpec(spec: SourceLibrarySpec): ResolvedSpec {
     unsafeFlags: checkBoolean('unsafeFlags', spec.unsafeFlags),
     cache: resolveCache(spec.cache),
     watch: checkBoolean('watch', spec.watch),
+    lazy: checkLazy(given),
     compileCommands:
       spec.compileCommands === undefined ? null : resolve(checkNonEmpty('compileCommands', spec.compileCommands)),
     crashReport: checkBoolean('crashReport', spec.crashReport),
     perf: checkBoolean('perf', spec.perf),
-    linking: resolveLinking(spec as unknown as Readonly<Record<string, unknown>>),
+    linking: resolveLinking(given),
   };
 }
 

@@ -41,7 +41,7 @@ export interface SealedLibraryOptions {
  * nothing of the library runs. What the file was before stays until the whole of the new one is there.
  *
  * Names of folders in `__FILE__` and in debug information are relative to the working folder. `loader`, `watch`,
- * `crashReport` and `perf`, which are for loads, have no meaning here, so that one spec serves both. What a processor must have is read from `flags`,
+ * `lazy`, `crashReport` and `perf`, which are for loads, have no meaning here, so that one spec serves both. What a processor must have is read from `flags`,
  * and of IR from its attributes; of `object` and `archive` it is not known, and taken to be what all have.
  *
  * @param path - of the file; `.fsl` is as good an extension as any.

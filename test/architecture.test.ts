@@ -50,6 +50,7 @@ describe('imports point one way', () => {
       'file-identity',
       'near-names',
       'import-policy',
+      'lazy-option',
       'koffi',
       'linking',
       'children',

@@ -1,10 +1,12 @@
 //===- abi.cpp - The C ABI ------------------------------------------------===//
 
+#include "call_entry.h"
 #include "crash_code.h"
 #include "crash_report.h"
 #include "dylib.h"
 #include "error.h"
 #include "exception_guard.h"
+#include "reentry.h"
 #include <exception>
 
 using namespace llvm;
@@ -105,6 +107,45 @@ FS_EXPORT fs_error *fs_dylib_lookup(fs_dylib *D, const char *Name,
                                     uint64_t *Out) {
   return guarded(FS_ERROR_INTERNAL,
                  [&] { return store(D->lookup(Name), Out); });
+}
+
+FS_EXPORT fs_error *fs_dylib_make_lazy(fs_dylib *D, int Requests) {
+  setBoundary(__builtin_return_address(0));
+  return guarded(FS_ERROR_MISUSE, [&] { return D->makeLazy(Requests); });
+}
+
+FS_EXPORT fs_error *fs_dylib_add_stubs(fs_dylib *D, const char *Names) {
+  return guarded(FS_ERROR_MISUSE, [&] { return D->addStubs(Names); });
+}
+
+FS_EXPORT fs_error *fs_dylib_resolve(fs_dylib *D, const char *Name,
+                                     uint64_t *Out) {
+  return guarded(FS_ERROR_MISUSE, [&] { return store(D->resolve(Name), Out); });
+}
+
+FS_EXPORT fs_error *fs_dylib_answer(fs_dylib *D, const char *Name,
+                                    const char *Failure) {
+  return guarded(FS_ERROR_MISUSE, [&] { return D->answer(Name, Failure); });
+}
+
+FS_EXPORT fs_error *fs_call_begin(fs_session *S, uint64_t Target,
+                                  uint64_t *Out) {
+  return guarded(FS_ERROR_INTERNAL,
+                 [&] { return store(beginCall(S->slab(), Target), Out); });
+}
+
+FS_EXPORT const char *fs_call_end(uint64_t Entry) {
+  static thread_local std::string Taken;
+  Taken = endCall(Entry);
+  return Taken.c_str();
+}
+
+FS_EXPORT const uint32_t *fs_escape_count(void) { return escapeCount(); }
+
+FS_EXPORT const char *fs_take_escape(void) {
+  static thread_local std::string Taken;
+  Taken = takeEscape();
+  return Taken.c_str();
 }
 
 FS_EXPORT fs_error *fs_dylib_finalize(fs_dylib *D) {

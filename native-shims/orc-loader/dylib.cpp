@@ -87,6 +87,8 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
               TlsSymbols,
               Imports,
               [this](StringRef Name) { return definedEarlier(Name); },
+              Lazy.get(),
+              LazyNames,
               {},
               {},
               {},
@@ -118,7 +120,7 @@ Error fs_dylib::add(ArrayRef<char> Bytes) {
   for (auto &Entry : Linked.TlsSymbols)
     TlsSymbols[Entry.first()] = Entry.second;
   Symbols += Linked.Symbols;
-  return Error::success();
+  return Lazy ? defineStubs() : Error::success();
 }
 
 Error fromsource::runInitialiser(void (*Function)()) {
@@ -129,6 +131,23 @@ Error fromsource::runInitialiser(void (*Function)()) {
 }
 
 Error fs_dylib::initialise() {
+  std::lock_guard<std::recursive_mutex> Lock(Initialising);
+  if (!InitialiserFailure.empty())
+    return makeError(FS_ERROR_INTERNAL, InitialiserFailure);
+  std::vector<Stub *> Fresh;
+  if (Lazy)
+    Fresh = Lazy->takeFresh();
+  if (Error Err = runInitialisers()) {
+    // What they were to make ready is half so: it is never called.
+    InitialiserFailure = toString(std::move(Err));
+    return makeError(FS_ERROR_INTERNAL, InitialiserFailure);
+  }
+  if (Lazy)
+    Lazy->publish(Fresh);
+  return Error::success();
+}
+
+Error fs_dylib::runInitialisers() {
   std::vector<RunEntry> Initialisers, NewFinal;
   std::vector<Ifunc> Ifuncs;
   {
@@ -184,6 +203,15 @@ void fs_dylib::finaliseAtExit() {
   runFinalisers(true, Escaped);
 }
 
+/// Of a lazy dylib a copy, since another thread may link meanwhile.
+const char *fs_dylib::symbols() {
+  if (!Lazy)
+    return Symbols.c_str();
+  std::lock_guard<std::mutex> Lock(Mutex);
+  SymbolsNow = Symbols;
+  return SymbolsNow.c_str();
+}
+
 const char *fs_dylib::code() {
   std::lock_guard<std::mutex> Lock(Mutex);
   Code.clear();
@@ -223,6 +251,7 @@ Error fs_dylib::remove() {
     deregisterFrames(Frame);
   Err = joinErrors(std::move(Err), S.orc().removeJITDylib(*JD));
   JD.reset();
+  Lazy.reset();
   fs_session &Session = S;
   Session.giveBackDsoHandle(DsoHandle);
   delete this;

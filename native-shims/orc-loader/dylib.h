@@ -22,7 +22,12 @@ struct fs_dylib {
   /// Destroys the dylib.
   llvm::Error remove();
 
-  const char *symbols() const { return Symbols.c_str(); }
+  llvm::Error makeLazy(int Requests);
+  llvm::Error addStubs(llvm::StringRef Names);
+  llvm::Expected<uint64_t> resolve(llvm::StringRef Name);
+  llvm::Error answer(llvm::StringRef Name, llvm::StringRef Failure);
+
+  const char *symbols();
   bool mayThrow() const { return MayThrow; }
   const char *code();
   llvm::Expected<uint64_t> lookup(llvm::StringRef Name);
@@ -32,6 +37,8 @@ private:
       : S(S), JD(&JD), DsoHandle(DsoHandle) {}
 
   bool definedEarlier(llvm::StringRef Name);
+  llvm::Error defineStubs();
+  llvm::Error runInitialisers();
   void runFinalisers(bool WithPriority, std::string &Escaped);
 
   fs_session &S;
@@ -51,7 +58,13 @@ private:
   std::vector<fromsource::TlsModuleOwner> TlsModules;
   fromsource::TlsSymbolMap TlsSymbols;
   fromsource::ImportMap Imports;
+  std::unique_ptr<fromsource::Stubs> Lazy;
+  llvm::StringSet<> LazyNames;
+  /// Held while initialisers run; they may come back for those of others.
+  std::recursive_mutex Initialising;
+  std::string InitialiserFailure;
   std::string Symbols;
+  std::string SymbolsNow;
   std::string Code;
   size_t Objects = 0;
   bool MayThrow = false;

@@ -7,8 +7,10 @@
 #include "debug_object.h"
 #include "object_scan.h"
 #include "process_symbols.h"
+#include "stubs.h"
 #include "tls.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ExecutionEngine/JITLink/JITLink.h"
 #include <functional>
 #include <memory>
@@ -80,6 +82,9 @@ struct LinkJob {
   const TlsSymbolMap &EarlierTls;
   const ImportMap &Imports;
   std::function<bool(llvm::StringRef)> DefinedEarlier;
+  /// Of a lazy dylib, else null.
+  Stubs *Lazy;
+  const llvm::StringSet<> &LazyNames;
 
   /// Found in the graph before the link, read after its fixups.
   std::vector<std::pair<llvm::jitlink::Block *, RunSection>> RunBlocks;
@@ -97,7 +102,14 @@ struct LinkJob {
 /// Binds what the object needs from outside, gives thread-local storage, ifunc
 /// and init sections their meaning. Refuses the object when a name is missing.
 llvm::Error prepareGraph(llvm::jitlink::LinkGraph &G, LinkJob &Job);
-/// Part of it.
+/// Parts of it.
+/// Of a lazy dylib: gives the functions that were named their stubs, and one to
+/// every missing name that the object only calls, which takes it off the list.
+llvm::Error bindNamed(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+llvm::Error bindCalled(llvm::jitlink::LinkGraph &G, LinkJob &Job,
+                       std::vector<std::string> &Missing);
+/// A function whose stub other objects have keeps that as its address.
+void shareAddresses(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 llvm::Error prepareTls(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// Before anything is pruned: a local symbol that code refers to by its section
 /// is, though its block stays.

@@ -47,6 +47,9 @@ typedef enum fs_error_kind {
   FS_ERROR_UNSUPPORTED = 6,
   /// An argument or a state that the caller got wrong.
   FS_ERROR_MISUSE = 7,
+  /// The answer to a request of a lazy dylib was a failure; the message is what
+  /// fs_dylib_answer was given.
+  FS_ERROR_NOT_BUILT = 8,
 } fs_error_kind;
 
 /// FS_ABI_VERSION of the shim.
@@ -106,7 +109,8 @@ fs_error *fs_dylib_initialize(fs_dylib *dylib);
 
 /// The exported symbols (default visibility, not thread-local), one a line:
 /// "<address, hex> <size, decimal> <f|d> <name>\n". Owned by the dylib, valid
-/// until its next fs_dylib_add_object or fs_dylib_remove.
+/// until its next fs_dylib_add_object or fs_dylib_remove; of a lazy dylib until
+/// the next call of this.
 fs_error *fs_dylib_symbols(fs_dylib *dylib, const char **text_out);
 
 /// What debuggers and reports of crashes ask for, one a line: all functions,
@@ -124,6 +128,52 @@ fs_error *fs_dylib_lookup(fs_dylib *dylib, const char *name,
 /// Whether exceptions may leave the dylib's functions: one of its objects needs
 /// something of the C++ runtime or of an unwinder.
 int fs_dylib_may_throw(const fs_dylib *dylib);
+
+/// Makes an empty dylib one whose objects come when they are needed. A function
+/// that an object calls and nothing defines gets a stub. The first call of one
+/// writes "<dylib, hex> <name>\n" to the file `requests`, which must block and
+/// stay open as long as the dylib, and waits, on whichever thread it is, for
+/// fs_dylib_answer; then the initialisers of the new objects run on that
+/// thread. After a failure the stack of that thread is unwound to the code that
+/// called into the dylib on behalf of JavaScript, which is the caller of this
+/// function: its call gives 0, and fs_take_escape or fs_call_end the failure.
+/// A thread that the library has made ends, and "<dylib, hex> !<failure>\n" is
+/// written. A frame without unwind tables ends the process, as with any
+/// exception.
+fs_error *fs_dylib_make_lazy(fs_dylib *dylib, int requests);
+
+/// Functions for which an object gets a stub also where it uses their address,
+/// and although a run-time library defines them, too. `names` is joined by
+/// '\n'. In the objects added from now on, those that define them too, the
+/// stub is their address, so that it is one and the same everywhere.
+fs_error *fs_dylib_add_stubs(fs_dylib *dylib, const char *names);
+
+/// Waits until a name of a lazy dylib is defined, as a stub does.
+/// FS_ERROR_NOT_BUILT if it is not.
+fs_error *fs_dylib_resolve(fs_dylib *dylib, const char *name,
+                           uint64_t *address_out);
+
+/// Answers requests for a name: a definition was added, and `failure` is "", or
+/// the reason why none was; a later call asks again.
+fs_error *fs_dylib_answer(fs_dylib *dylib, const char *name,
+                          const char *failure);
+
+/// The address of a function that calls `target`, for one call from JavaScript
+/// on a thread of its own, of which fs_escape_count says nothing.
+fs_error *fs_call_begin(fs_session *session, uint64_t target,
+                        uint64_t *entry_out);
+
+/// Once that call has returned: "", or the failure for which its stack was
+/// unwound. Valid until the next call of this on the thread.
+const char *fs_call_end(uint64_t entry);
+
+/// Counts, for the calling thread, the calls that ended in an unwinding. Static
+/// storage of the thread.
+const uint32_t *fs_escape_count(void);
+
+/// Why the last of them did, and forgets it; "" if there is nothing. Valid
+/// until the next call of this on the thread.
+const char *fs_take_escape(void);
 
 /// Runs the calling thread's thread-local destructors, `.fini_array`, and what
 /// the dylib's code registered with atexit and __cxa_atexit, in the order that

@@ -105,6 +105,9 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
       {"__cpu_indicator_init", reinterpret_cast<void *>(cpuIndicatorInit)},
   };
   std::vector<std::string> Missing;
+  if (Job.Lazy)
+    if (Error Err = bindNamed(G, Job))
+      return Err;
   std::vector<Symbol *> Externals(G.external_symbols().begin(),
                                   G.external_symbols().end());
   for (Symbol *Sym : Externals) {
@@ -133,6 +136,9 @@ static Error bindExternals(LinkGraph &G, LinkJob &Job) {
     }
     G.makeAbsolute(*Sym, orc::ExecutorAddr::fromPtr(Address));
   }
+  if (Job.Lazy && !Missing.empty())
+    if (Error Err = bindCalled(G, Job, Missing))
+      return Err;
   if (!Missing.empty())
     return missingSymbols(G, Job, std::move(Missing));
   return Error::success();
@@ -221,6 +227,8 @@ Error prepareGraph(LinkGraph &G, LinkJob &Job) {
     keepIndirectCalls(G);
   prepareSections(G, Job);
   prepareIfuncs(G, Job);
+  if (Job.Lazy)
+    shareAddresses(G, Job);
   return bindExternals(G, Job);
 }
 

@@ -25,6 +25,7 @@ struct fs_session {
   llvm::orc::ExecutionSession &orc() { return *ES; }
   llvm::orc::LinkGraphLinkingLayer &layer() { return *Layer; }
   fromsource::ProcessSymbols &process() { return Process; }
+  fromsource::Slab &slab() { return *Memory; }
   uint64_t bytesInUse() const;
 
   fromsource::CpuInfo *cpu() { return Cpu; }

@@ -9,7 +9,7 @@ import type { CallGuards } from './guard.ts';
 import type { CType, Prototype, ScalarName, Signature } from './prototype.ts';
 
 type KoffiType = ReturnType<typeof koffi.pointer>;
-/** A native function, as koffi gives it. */
+/** A function of koffi's, or what stands in its place. `async` takes a callback as its last argument. */
 export type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
 
 /** A function of a library. It checks the number of its arguments, and that no plain number is passed as a pointer. */
@@ -112,8 +112,17 @@ export class FunctionSlot {
   /** All later calls go to `address`. `scope` is told of asynchronous ones. */
   retarget(address: bigint, scope: CallScope): void {
     const { guards } = scope;
-    const { prototype } = this;
-    this.target = guards ? guards.bind(prototype, address) : (koffi.decode(address, koffiProto(prototype)) as Call);
+    this.redirect(guards ? guards.bind(this.prototype, address) : this.at(address), scope);
+  }
+
+  /** What the slot is the type of, at an address. */
+  at(address: bigint): Call {
+    return koffi.decode(address, koffiProto(this.prototype)) as Call;
+  }
+
+  /** All later calls go to what stands in place of a function. */
+  redirect(target: Call, scope: CallScope): void {
+    this.target = target;
     this.#scope = scope;
   }
 

@@ -14,8 +14,15 @@ const GUARD_BYTES = 32;
 const THROWN = 3;
 const EXCEPTION = 2;
 
+/** Is told of the end of an asynchronous call. */
+export type Done = (error: unknown, result?: unknown) => void;
+
+/** Starts one asynchronous call of the function at an address. */
+export type StartAsync = (address: bigint, args: readonly any[], done: Done) => void;
+
 /** One thunk. Several calls may be in it, but the exception is of the one that ended last: one thread at a time. */
 interface Guard {
+  readonly thunk: bigint;
   readonly call: Call;
   /** `fs_guard` as 32-bit words. */
   readonly words: Uint32Array;
@@ -34,20 +41,26 @@ export class CallGuards {
     this.#shim = shim;
   }
 
-  /** The function at the address, which throws a NativeError for what leaves it, and rejects where it is asynchronous. */
-  bind(prototype: Prototype, address: bigint): Call {
+  /**
+   * The function at the address, which throws a NativeError for what leaves it, and rejects where it is asynchronous.
+   *
+   * @param start - in place of koffi, for asynchronous calls
+   */
+  bind(prototype: Prototype, address: bigint, start?: StartAsync): Call {
     const { call, words, take } = this.#make(prototype, address);
     const synchronous = guarded(call, words, take, prototype.parameters.length);
     // At the end of an asynchronous call other calls have ended since: each has a guard of its own.
     const idle: Guard[] = [];
     const async = (...args: any[]): void => {
-      const callback = args.pop() as (error: unknown, result: unknown) => void;
+      const callback: Done = args.pop();
       const guard = idle.pop() ?? this.#make(prototype, address);
-      guard.call.async?.(...args, (error: unknown, result: unknown) => {
+      const done: Done = (error, result) => {
         const thrown = guard.take();
         idle.push(guard);
         callback(thrown ?? error, result);
-      });
+      };
+      if (start === undefined) guard.call.async?.(...args, done);
+      else start(guard.thunk, args, done);
     };
     return Object.assign(synchronous, { async });
   }
@@ -79,7 +92,8 @@ export class CallGuards {
         shim.exceptionDispose(exception);
       }
     };
-    return { call: koffi.decode(thunk[0] as bigint, koffiProto(prototype)) as Call, words, take };
+    const [entry] = thunk as unknown as [bigint];
+    return { thunk: entry, call: koffi.decode(entry, koffiProto(prototype)) as Call, words, take };
   }
 }
 

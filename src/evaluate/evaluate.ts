@@ -7,7 +7,7 @@ import { parsePrototype } from '../bindings/prototype.ts';
 import { checkRecord, checkString, refuse } from '../checks.ts';
 import type { CompileRequest, Language } from '../compile/compiler.ts';
 import { hasInitialisers, readLinkSymbols } from '../elf.ts';
-import { SourceLibraryError, ToolchainError } from '../errors.ts';
+import { LinkError, SourceLibraryError, ToolchainError } from '../errors.ts';
 import { type Generation, guardsOf } from '../generation.ts';
 import { linkTo } from '../link-to.ts';
 import { HOLD, type Hold, type Linkable, type Linking } from '../linking.ts';
@@ -61,6 +61,10 @@ export async function evaluate(
   return queue.take(signal, async () => {
     for (;;) {
       const { generation, spec } = current();
+      if (spec.lazy) {
+        const { name } = spec;
+        throw new LinkError(name, `${name} takes no snippets: it is lazy, and its symbols are not known`, []);
+      }
       const session = sessionOf(generation, spec, library);
       const evaluated = await session.evaluate(snippet, signal);
       if (evaluated !== null) return evaluated.value;

@@ -61,6 +61,8 @@ export interface LoadedImage {
   mayThrow(): boolean;
   /** All exported symbols; made at its first use. */
   readonly symbols: ReadonlyMap<string, SymbolInfo>;
+  /** Another object whenever there is more code; by default there never is. */
+  readonly codeKey?: object;
   /**
    * Read when it is asked for, and kept by nobody. Of an image whose file is gone only what it exports.
    *

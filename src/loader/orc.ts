@@ -9,7 +9,7 @@ import { openShim, POINTER, type Pointer, type ShimLibrary } from './shim.ts';
 const MEMORY_DENIED = 2;
 
 /** What the loader calls of the shim, and the process's session. */
-interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
+export interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
   dylibCreate(session: Pointer, name: string, out: BigUint64Array): Pointer;
   dylibDefine(dylib: Pointer, names: string, addresses: BigUint64Array, count: number): Pointer;
   dylibAddObject(dylib: Pointer, bytes: Uint8Array, size: number): Promise<Pointer>;
@@ -30,13 +30,17 @@ interface Shim extends Pick<ShimLibrary, 'check' | 'errorDispose'> {
  * another loader. `shimPath` defaults to `FROMSOURCE_ORC_SHIM`, else to the one that set-up builds.
  */
 export function createOrcLoader(shimPath?: string): OrcLoader {
-  const library = openShim(shimPath);
+  return new OrcLoader(sessionOf(openShim(shimPath)));
+}
+
+/** The session, opened once; throws as {@link createOrcLoader}. */
+export function sessionOf(library: ShimLibrary): Shim {
   let shim = sessions.get(library);
   if (shim === undefined) {
     shim = openSession(library);
     sessions.set(library, shim);
   }
-  return new OrcLoader(shim);
+  return shim;
 }
 
 /** Links object bytes into this process in memory; the link itself runs on a worker thread. */
@@ -77,7 +81,7 @@ export class OrcLoader implements Loader {
   }
 }
 
-class OrcImage implements LoadedImage {
+export class OrcImage implements LoadedImage {
   readonly #shim: Shim;
   readonly #library: string;
   /** As the shim gave it; empty from when it is in {@link #symbols}. */
@@ -132,7 +136,7 @@ class OrcImage implements LoadedImage {
 }
 
 /** "<address, hex> <size> <f|d> <name>\n" for each symbol. */
-function parseSymbols(text: string): Map<string, SymbolInfo> {
+export function parseSymbols(text: string): Map<string, SymbolInfo> {
   const symbols = new Map<string, SymbolInfo>();
   for (let start = 0; start < text.length; ) {
     const end = text.indexOf('\n', start);
