@@ -54,7 +54,7 @@ describe('the package', () => {
     expect(code.filter((file) => file.split('/').length !== 2)).toEqual([]);
     // index.js only exports; start.js.map is that of the script, too; the last is of the compiler.
     const unmapped = code.filter((file) => !files.includes(`${file}.map`));
-    expect(unmapped).toEqual(['dist/index.js', 'dist/start.script.js', 'dist/usingCtx.js']);
+    expect(unmapped).toEqual(['dist/index.js', 'dist/rolldown-runtime.js', 'dist/start.script.js', 'dist/usingCtx.js']);
   });
 
   test('has declarations, the sources of the native parts, and what it needs to say of itself', () => {

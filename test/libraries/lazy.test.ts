@@ -471,4 +471,34 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     const spec = { name: 'uses-lazy', source: 'int a(void); int b(void) { return a(); }', libraries: [library] };
     await expect(load(spec)).rejects.toEqual(named('LinkError', /can't be linked to: it is lazy/));
   });
+
+  test('throw what leaves their functions, by themselves and through others that are not compiled yet', async () => {
+    const library = await lazyOf({
+      'a.cpp': 'extern "C" int far(int); extern "C" int near(int n) { return far(n) + 1; }',
+      'b.cpp': `#include <stdexcept>
+        extern "C" int far(int n) { if (n < 0) throw std::out_of_range("below"); return n; }`,
+    });
+    const near = library.func('int near(int n)');
+    const thrown = expect.objectContaining({ name: 'NativeError', type: 'std::out_of_range', what: 'below' });
+    expect(errorOf(() => near(-1))).toEqual(thrown);
+    expect(near(1)).toBe(2);
+    const calls = Array.from({ length: 40 }, (_, index) => near.async(index % 2 === 0 ? index : -index));
+    const results = await Promise.allSettled(calls);
+    results.forEach((result, index) => {
+      if (index % 2 === 0) expect(result).toEqual({ status: 'fulfilled', value: index + 1 });
+      else expect(result).toEqual({ status: 'rejected', reason: thrown });
+    });
+    const missing = await lazyOf({
+      'a.cpp': 'extern "C" int gone(int); extern "C" int near(int n) { return gone(n) + 1; }',
+    });
+    const broken = missing.func('int near(int n)');
+    expect(errorOf(() => broken(1))).toEqual(named('SymbolNotFoundError', /gone/));
+    await expect(broken.async(1)).rejects.toEqual(named('SymbolNotFoundError', /gone/));
+  });
+
+  test('are refused what needs all of them at once', async () => {
+    await expect(lazyOf({ 'a.c': 'int f;' }, { flags: ['-fopenmp'] })).rejects.toThrow(/lazy.*-fopenmp/);
+    const library = await lazyOf({ 'a.c': 'int f(void) { return 1; }' });
+    await expect(library.evaluate('f()')).rejects.toThrow(/takes no snippets: it is lazy/);
+  });
 });
