@@ -30,11 +30,13 @@ export DEBIAN_FRONTEND=noninteractive
 packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
 fallback_packages=(clang g++)
-# libstb-dev is a sample; gdb, OpenMP and libc++ are for their tests, which are skipped without them.
+# libstb-dev is a sample; gdb is for its tests, which are skipped without it.
 if [ -z "$native_only" ]; then
-  packages+=(libstb-dev clang-format-22 gdb libomp-22-dev libc++-22-dev libc++abi-22-dev)
+  packages+=(libstb-dev clang-format-22 gdb)
   fallback_packages+=(libstb-dev)
 fi
+# The same, but no two releases of one of these can be installed: a machine that has another one keeps it.
+test_packages=(libomp-22-dev libc++-22-dev libc++abi-22-dev)
 
 # The digest that decides whether a stage must run again: names and contents of what it reads.
 digest() { find "$@" -type f -not -path '*/build/*' -not -path '*/.setup/*' -not -path '*/.cache/*' -print0 2>/dev/null |
@@ -79,7 +81,7 @@ missing_packages() {
 }
 
 install_packages() {
-  local wanted missing as_root=()
+  local wanted missing extra='' as_root=()
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || {
     command -v clang >/dev/null || command -v gcc >/dev/null ||
       say 'this is no Debian or Ubuntu: install clang 22, LLVM 22 with its development files, cmake and ninja yourself'
@@ -88,14 +90,17 @@ install_packages() {
   wanted=("${packages[@]}")
   [ -e "$stamps/no-llvm-22" ] && wanted=("${fallback_packages[@]}")
   missing=$(missing_packages "${wanted[@]}")
-  [ -n "$missing" ] || return
+  if [ -z "$native_only" ] && [ ! -e "$stamps/no-llvm-22" ] && [ ! -e "$stamps/no-test-packages" ]; then
+    extra=$(missing_packages "${test_packages[@]}")
+  fi
+  [ -n "$missing$extra" ] || return
 
   if [ "$(id -u)" -ne 0 ]; then
     if sudo -n true 2>/dev/null; then
       as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
     else
       say 'no rights to install packages, going on with what this machine has. To install them, run:'
-      say "  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing% }"
+      say "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $missing$extra"
       return
     fi
   fi
@@ -112,11 +117,16 @@ install_packages() {
       say 'the package lists could not be updated, and have no LLVM 22. Run this again when the package sources can be'
       say '  reached; until then the shared-object loader will be used.'
     fi
-    missing=$(missing_packages "${fallback_packages[@]}")
-    [ -n "$missing" ] || return
+    missing=$(missing_packages "${fallback_packages[@]}") extra=''
   fi
-  # shellcheck disable=SC2086 # a list of package names
-  run packages "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing
+  local install=("${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends)
+  # shellcheck disable=SC2086 # lists of package names
+  if [ -n "$missing" ]; then run packages "${install[@]}" $missing || return; fi
+  # shellcheck disable=SC2086
+  if [ -n "$extra" ] && ! run test-packages "${install[@]}" --no-remove $extra; then
+    say "  going on without: tests of OpenMP and libc++ are skipped. Delete $PWD/$stamps to try again."
+    : >"$stamps/no-test-packages"
+  fi
 }
 
 install_node_modules() {
