@@ -30,8 +30,8 @@ void registerFrames(void *EhFrame) {
   void *Llvm = dlopen("libunwind.so.1", RTLD_LAZY | RTLD_NOLOAD);
   if (!Llvm)
     return;
-  auto Add = reinterpret_cast<Tell>(
-      dlsym(Llvm, "__unw_add_dynamic_eh_frame_section"));
+  auto Add =
+      reinterpret_cast<Tell>(dlsym(Llvm, "__unw_add_dynamic_eh_frame_section"));
   auto Remove = reinterpret_cast<Tell>(
       dlsym(Llvm, "__unw_remove_dynamic_eh_frame_section"));
   if (!Add || !Remove) {
