@@ -168,8 +168,9 @@ build_typescript() {
 build_start_code() {
   local now
   [ -e dist/start.script.js ] || return
-  now="$(digest dist/start.script.js) $(node --version)"
-  if fresh start-code "$now"; then return; fi
+  now="$(digest dist/start.script.js start-code.mjs) $(node --version)"
+  # Building the same text once more removes it.
+  if fresh start-code "$now" && compgen -G 'dist/start-*.code' >/dev/null; then return; fi
   run start-code node start-code.mjs && echo "$now" >"$stamps/start-code"
 }
 
