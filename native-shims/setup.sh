@@ -39,7 +39,7 @@ fi
 test_packages=(libomp-22-dev libc++-22-dev libc++abi-22-dev)
 
 # The digest that decides whether a stage must run again: names and contents of what it reads.
-digest() { find "$@" -type f -not -path '*/build/*' -not -path '*/.setup/*' -not -path '*/.cache/*' -print0 2>/dev/null |
+digest() { find "$@" -type f -not -path '*/build/*' -not -path '*/.setup/*' -not -path '*/.cache/*' -not -path '*/results/*' -print0 2>/dev/null |
   sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-64; }
 fresh() { [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
 
