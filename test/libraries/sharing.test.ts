@@ -79,6 +79,18 @@ describe.each(['orc', 'shared-object'] as const)('by %s', (loader) => {
     expect(two.variable('int common').value).toBe(3);
   });
 
+  test('a common variable is a library’s own where the other has a function of that name, or a smaller variable', async () => {
+    const flags = ['-fcommon'];
+    const low = await load({ source: 'int small[2]; int word(void) { return 5; }', flags });
+    const source = 'int small[600], word; int fill(int n) { small[599] = n; return word = n; }';
+    const top = await load({ source, flags, libraries: [low] });
+    expect(top.func('int fill(int)')(7)).toBe(7);
+    expect(low.func('int word(void)')()).toBe(5);
+    expect(top.variable('int word').value).toBe(7);
+    expect(top.variable('int small').value).toBe(0);
+    expect(top.address('small')).not.toBe(low.address('small'));
+  });
+
   test('a shared object gives its definitions too', async () => {
     const source = write(`${HEADER}${CHANGE}`);
     const path = join(folder, `lib${serial++}.so`);
@@ -127,6 +139,26 @@ test('what is shared is taken from the cache as it was', async () => {
     expect(top.func('int get()')()).toBe(low.func('int change()')() - 1);
     expect(top.variable('int counter').value).toBe(low.variable('int counter').value);
     await top.dispose();
+    await allKept();
+  }
+});
+
+test('what no longer fits is not shared from the cache', async () => {
+  const cache = { dir: join(folder, 'fits') };
+  const flags = ['-fcommon'];
+  const source = 'int table[100]; int last(void) { return ++table[99]; }';
+  for (const [length, status, isShared] of [
+    [100, 'miss', true],
+    [2, 'miss', false],
+    [100, 'hit', true],
+  ] as const) {
+    const low = await loadSourceLibrary({ name: 'low', source: `int table[${length}];`, flags, cache });
+    const top = await loadSourceLibrary({ name: 'top', source, flags, cache, libraries: [low] });
+    expect(top.cache.status).toBe(status);
+    expect(top.func('int last(void)')()).toBe(1);
+    expect(top.address('table') === low.address('table')).toBe(isShared);
+    await top.dispose();
+    await low.dispose();
     await allKept();
   }
 });
