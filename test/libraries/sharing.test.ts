@@ -91,6 +91,19 @@ describe.each(['orc', 'shared-object'] as const)('by %s', (loader) => {
     expect(top.address('small')).not.toBe(low.address('small'));
   });
 
+  test('a library whose inline functions are another’s unwinds the rest of its own', async () => {
+    const header = `
+      struct Base { virtual ~Base() = default; virtual int id() const { return 1; } };
+      struct Derived : Base { int id() const override { return 2; } };
+      inline int thrown() { try { throw Derived(); } catch (const Base &base) { return base.id(); } }`;
+    const functions = (name: string) =>
+      `extern "C" int ${name}() { return thrown(); } extern "C" int own_${name}() { try { throw 5; } catch (int v) { return v; } }`;
+    const flags = ['-O2'];
+    const low = await loadCxx(header + functions('low'), { flags });
+    const top = await loadCxx(header + functions('top'), { flags, libraries: [low] });
+    expect([top.func('int own_top()')(), top.func('int top()')()]).toEqual([5, 2]);
+  });
+
   test('a shared object gives its definitions too', async () => {
     const source = write(`${HEADER}${CHANGE}`);
     const path = join(folder, `lib${serial++}.so`);
