@@ -203,7 +203,8 @@ class Session {
   }
 }
 
-const slot = new FunctionSlot(parsePrototype('', `void ${ENTRY}(void *)`));
+/** Named as errors are to say it: what runs has a name that no caller knows. */
+const slot = new FunctionSlot(parsePrototype('', 'void evaluate(void *)'));
 
 function call(address: bigint, guards: CallGuards | null): SnippetValue {
   const bytes = Buffer.alloc(VALUE_BYTES);
