@@ -52,13 +52,13 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
   const { files: sources, database } = filesOfSpec(spec);
   const before = takeSnapshot(sources.map(({ path }) => path));
   const files = sources.map((file) => planFile(toolchain, file));
-  const flags = sources.map(({ spec: own }) => own.flags);
-  const { linking } = flags.flat().some(mayNeedRuntime)
-    ? (await import('./runtimes.ts')).withRuntimes(spec, flags, toolchain)
+  const own = sources.map((source) => source.spec);
+  const { linking } = own.some(({ flags }) => flags.some(mayNeedRuntime))
+    ? (await import('./runtimes.ts')).withRuntimes(spec, own, toolchain)
     : spec;
   const cache = openCache(spec.cache, spec.unsafeFlags);
-  const own = partsOfAll(files);
-  const parts = linking === null ? own : (await import('./link-key.ts')).withLinking(own, linking);
+  const ofAll = partsOfAll(files);
+  const parts = linking === null ? ofAll : (await import('./link-key.ts')).withLinking(ofAll, linking);
   const found = performance.now();
   const entry = cache.store === null ? null : lookUp(cache.store, parts, labelOf(library), loader !== 'orc');
   const whole = { ...spec, linking, limits: { ...limits, maxOutputBytes: limits.maxOutputBytes * files.length } };

@@ -4,12 +4,14 @@ import { Socket } from 'node:net';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { openCache } from './cache/open.ts';
 import { startAhead } from './compile/queue.ts';
+import { LinkError } from './errors.ts';
 import { type PlannedFile, planFile } from './files-plan.ts';
 import { allKept } from './keep.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { koffi } from './koffi.ts';
 import { failureText } from './lazy-failure.ts';
 import { LazyLibrary, type LinkedFiles } from './lazy-library.ts';
+import { mayNeedRuntime } from './linking.ts';
 import { type DylibBuilder, dylibBuilder } from './loader/orc-lazy.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
 import { filesOfSpec } from './spec-files.ts';
@@ -136,15 +138,24 @@ function readRequests(onLine: (line: string) => void): number {
 
 const O_CLOEXEC = 0o2000000;
 
+/** Throws LinkError for a flag that needs a library. */
+function refuseRuntimes({ name, flags }: ResolvedSpec): void {
+  const flag = flags.find(mayNeedRuntime);
+  if (flag === undefined) return;
+  throw new LinkError(name, `${name}: \`lazy\` does not go with ${flag}, which needs a library to link to`, []);
+}
+
 async function plan(spec: ResolvedSpec): Promise<{ toolchain: Toolchain; files: PlannedFile[]; watched: string[] }> {
   const { name: library, compiler, input } = spec;
   const toolchain = await discoverToolchain({ library, compiler });
   if (input.kind === 'text') {
+    refuseRuntimes(spec);
     const request = requestOf(spec, input);
     const path = input.displayName;
     return { toolchain, files: [{ path, request, parts: keyPartsOf(toolchain, request) }], watched: [] };
   }
   const { files, database } = filesOfSpec(spec);
+  for (const file of files) refuseRuntimes(file.spec);
   const planned = files.map((file) => planFile(toolchain, file));
   const watched = [...files.map(({ path }) => path), ...(database === null ? [] : [database])];
   return { toolchain, files: planned, watched };

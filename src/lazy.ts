@@ -9,7 +9,6 @@ import { BindingError, type Diagnostic, LinkError, SymbolNotFoundError } from '.
 import type { Generation, Live } from './generation.ts';
 import { errorOf } from './lazy-failure.ts';
 import { compileThread } from './lazy-thread.ts';
-import { mayNeedRuntime } from './linking.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import { createLazyDylib, escapesOfThread, type LazyDylib } from './loader/orc-lazy.ts';
 import { selectLoader } from './loader/select.ts';
@@ -47,14 +46,6 @@ const NOTHING: CacheReport = { status: 'hit', reason: 'nothing was compiled yet'
 export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly lazy: Lazy }> {
   const { name: library, compiler } = spec;
   const toolchain = await discoverToolchain({ library, compiler });
-  const needy = spec.flags.find((flag) => mayNeedRuntime(flag) || flag === '-stdlib=libc++');
-  if (needy !== undefined) {
-    throw new LinkError(
-      library,
-      `${library}: \`lazy\` does not go with ${needy}, which needs a library to link to`,
-      [],
-    );
-  }
   const { report } = selectLoader(library, spec.loader, toolchain.kind);
   if (report.kind !== 'orc') {
     throw new LinkError(library, `${library}: \`lazy\` needs the orc loader, and ${report.reason}`, []);

@@ -5,8 +5,8 @@ import { HOLD, type Linking } from './linking.ts';
 import { sha256 } from './sha256.ts';
 
 /**
- * The parts of a library that is linked to others. Of one that is loaded, the names that it exports decide what is taken
- * from it; where they are, a hit finds out.
+ * The parts of a library that is linked to others. Of one that is loaded, what it exports decides what is taken from
+ * it; where that is, a hit finds out.
  *
  * @throws DisposedError
  */
@@ -17,7 +17,9 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports,
     if (reference.kind === 'runtime') return `runtime:${reference.runtime.files.join(' ')}`;
     const { library } = reference;
     const hold = library[HOLD]('');
-    const names = [...hold.symbols.keys()].sort().join('\n');
+    // What is as large as before, and of the same kind, is shared as before. The sizes of functions tell nothing.
+    const sizes = [...hold.symbols].map(([name, { kind, size }]) => `${name} ${kind === 'data' ? size : kind}`);
+    const names = sizes.sort().join('\n');
     hold.release();
     return `library:${library.name}:${sha256(names).slice(0, 16)}`;
   });
@@ -26,6 +28,6 @@ export function withLinking(parts: KeyParts, { libraries, libraryPaths, imports,
   // What is found then is the manifest's, as what is in the files.
   const search = resolve ? [`resolve:${JSON.stringify(process.env.LD_LIBRARY_PATH)}`] : [];
   const paths = libraryPaths.map((path) => `-L${path}`);
-  // Without `shares` are entries of libraries that shared nothing with others.
-  return { ...parts, command: [...parts.command, ...paths, 'shares', ...named, ...policy, ...search] };
+  // Without it are entries of libraries that shared other things with others, or nothing.
+  return { ...parts, command: [...parts.command, ...paths, 'shares what fits', ...named, ...policy, ...search] };
 }

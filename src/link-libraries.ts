@@ -54,8 +54,10 @@ interface Import {
   readonly kind: 'import';
   readonly from: number;
   readonly path: string | null;
-  readonly names: ReadonlySet<string>;
+  readonly names: ReadonlyMap<string, Exported>;
 }
+
+type Exported = Omit<SharedDefinition, 'name'>;
 
 /** Something that defines names, and how it gives them. */
 type Provider =
@@ -105,7 +107,7 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
   const shared = findShared(merged, providers, linking.imports);
   const imports = recordsOf(imported, shared);
   const read = [...search.read].map(([path, digest]) => ({ path, digest }));
-  const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers.keys() : each.names)]);
+  const known = providers.flatMap((each) => [...(each.kind === 'archive' ? each.definers : each.names).keys()]);
   const linked = shared.size === 0 ? merged : undefine(merged, new Set([...shared.keys()].map(({ name }) => name)));
   return { object: linked, imports, read, absent: [...search.absent], known };
 }
@@ -134,9 +136,9 @@ async function filesOf(search: Search, reference: LibraryReference): Promise<Lib
   return RUNTIME.has(reference.name) ? [] : openFile(search, findByName(search, reference.name));
 }
 
-function namesOf({ library }: LibraryReference & { readonly kind: 'library' }): ReadonlySet<string> {
+function namesOf({ library }: LibraryReference & { readonly kind: 'library' }): ReadonlyMap<string, Exported> {
   const hold = library[HOLD]('');
-  const names = new Set(hold.symbols.keys());
+  const names = new Map(hold.symbols);
   hold.release();
   return names;
 }
@@ -145,8 +147,9 @@ function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): 
   const wrong = checkSharedObject(bytes);
   if (wrong === null) {
     try {
-      const names = readExports(bytes, 'dynamic').map(({ name }) => name);
-      return { kind: 'import', from, path, names: new Set(isLibcxx(path) ? [...names, ...UNWINDER_NAMES] : names) };
+      const names = new Map<string, Exported>(readExports(bytes, 'dynamic').map((symbol) => [symbol.name, symbol]));
+      if (isLibcxx(path)) for (const name of UNWINDER_NAMES) names.set(name, { kind: 'function', size: 0 });
+      return { kind: 'import', from, path, names };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
@@ -159,7 +162,7 @@ function sharedOf(library: string, { path, bytes }: LibraryFile, from: number): 
 /** A sanitizer's has functions of libc too, such as `sigaction`, for programs that begin with it. */
 function onlyOwn(provider: Provider, { names }: Runtime): Provider {
   if (provider.kind === 'archive') return provider;
-  return { ...provider, names: new Set([...provider.names].filter((name) => names.test(name))) };
+  return { ...provider, names: new Map([...provider.names].filter(([name]) => names.test(name))) };
 }
 
 function archiveOf(library: string, { path, bytes }: LibraryFile): Provider {
@@ -216,7 +219,9 @@ function resolveNames(object: Uint8Array, providers: readonly Provider[]) {
 
 /**
  * What the object defines as a library does that was there before it, such as the one instance of an inline variable:
- * both use that library's. Two shared objects do the same, but there it may be the one that is loaded later.
+ * both use that library's. Two shared objects do the same, but there it may be the one that is loaded later. What is
+ * something else there, or too small, such as a function that a common variable happens to be called like, is not shared:
+ * the object was compiled for its own.
  */
 function findShared(object: Uint8Array, providers: readonly Provider[], policy: ImportPolicy | null) {
   const shared = new Map<SharedDefinition, Import>();
@@ -225,10 +230,12 @@ function findShared(object: Uint8Array, providers: readonly Provider[], policy: 
   const names = definitions.map(({ name }) => name);
   const denied = new Set(policy === null ? [] : deniedImports(policy, names));
   for (const definition of definitions) {
-    const { name } = definition;
+    const { name, kind, size } = definition;
     if (denied.has(name)) continue;
     const provider = providers.find((each): each is Import => each.kind === 'import' && each.names.has(name));
-    if (provider !== undefined) shared.set(definition, provider);
+    const other = provider?.names.get(name);
+    const fits = other?.kind === kind && (kind === 'function' || other.size >= size);
+    if (provider !== undefined && fits) shared.set(definition, provider);
   }
   return shared;
 }

@@ -168,5 +168,5 @@ export function plainLinking(linking: Linking | null): Readonly<Record<string, u
   return { ...linking, libraries, resolve: linking.resolve ? 'auto' : 'off' };
 }
 
-/** Whether code that is compiled with the flag may call functions of a library of the compiler's. */
-export const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)/.test(flag);
+/** Whether code that is compiled with the flag may call functions of a library that a compiler would link by itself. */
+export const mayNeedRuntime = (flag: string): boolean => /^-f(openmp|sanitize)|^-stdlib=libc\+\+$/.test(flag);

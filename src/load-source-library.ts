@@ -44,9 +44,8 @@ async function build(spec: ResolvedSpec): Promise<Build> {
 }
 
 async function makeLive(given: ResolvedSpec, input: LibraryInput): Promise<Live> {
-  let spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
+  const spec = given.linking?.pkgConfig.length ? await spelledOut(given, given.linking) : given;
   if (spec.lazy) return (await import('./lazy.ts')).openLazy(spec);
-  if (spec.flags.includes('-stdlib=libc++')) spec = (await import('./with-libcxx.ts')).withLibcxx(spec);
   if (input.kind === 'files') return fromFiles(spec);
   if (input.kind === 'file' && spec.compileCommands !== null) return fromRecorded(spec, input);
   if (isCompiled(input)) return fromSource(spec, input);
@@ -65,7 +64,7 @@ async function fromSource(given: ResolvedSpec, input: CompileInput): Promise<Liv
   const { name: library, compiler, loader, flags } = given;
   const toolchain = await discoverToolchain({ library, compiler });
   const spec = flags.some(mayNeedRuntime)
-    ? (await import('./runtimes.ts')).withRuntimes(given, [flags], toolchain)
+    ? (await import('./runtimes.ts')).withRuntimes(given, [given], toolchain)
     : given;
   const request = requestOf(spec, input);
   const cache = openCache(spec.cache, request.unsafeFlags);

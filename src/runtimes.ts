@@ -1,8 +1,8 @@
-/** Runtime libraries that code needs because of a flag: a compiler would link them by itself, and so do we. */
+/** Libraries that code needs because of a flag: a compiler would link them by itself, and so do we. */
 
 import { join } from 'node:path';
 import { readFlags } from './compile/flags.ts';
-import type { Linking } from './linking.ts';
+import type { LibraryReference, Linking } from './linking.ts';
 import type { ResolvedSpec } from './options.ts';
 import type { Toolchain } from './toolchain/discover.ts';
 
@@ -21,18 +21,21 @@ export interface Runtime {
 const OPENMP_NAMES = /^(?:ompx?_|__kmpc_|kmp_|GOMP_)/;
 const UBSAN_NAMES = /^__(?:ubsan|sanitizer)_/;
 
+/** What says how a source is compiled. */
+type SourceFlags = Pick<ResolvedSpec, 'flags' | 'language'>;
+
+/** libc++. Its C++ runtime is opened before what needs that. */
+const LIBCXX = ['c++abi', 'c++'];
+
 /**
- * The spec with the runtime libraries that its code needs, after its own libraries.
+ * The spec with the libraries that its code needs because of flags, after its own libraries.
  *
- * @param flags - of each of its sources
+ * @param sources - each of its sources
  */
-export function withRuntimes(
-  spec: ResolvedSpec,
-  flags: readonly (readonly string[])[],
-  toolchain: Toolchain,
-): ResolvedSpec {
-  const found = flags.flatMap((words) => runtimesFor(words, toolchain));
-  if (found.length === 0) return spec;
+export function withRuntimes(spec: ResolvedSpec, sources: readonly SourceFlags[], toolchain: Toolchain): ResolvedSpec {
+  const found = sources.flatMap(({ flags }) => runtimesFor(flags, toolchain));
+  const names = sources.some(takesLibcxx) ? LIBCXX : [];
+  if (found.length + names.length === 0) return spec;
   const runtimes = new Map(found.map((runtime) => [runtime.files[0], runtime])).values();
   const own: Linking = spec.linking ?? {
     libraries: [],
@@ -41,8 +44,18 @@ export function withRuntimes(
     imports: null,
     resolve: false,
   };
-  const added = [...runtimes].map((runtime) => ({ kind: 'runtime', runtime }) as const);
+  const isThere = (name: string) => own.libraries.some((each) => each.kind === 'name' && each.name === name);
+  const added: LibraryReference[] = [
+    ...names.filter((name) => !isThere(name)).map((name) => ({ kind: 'name', name }) as const),
+    ...[...runtimes].map((runtime) => ({ kind: 'runtime', runtime }) as const),
+  ];
   return { ...spec, linking: { ...own, libraries: [...own.libraries, ...added] } };
+}
+
+/** Pure: whether the standard library of a source is libc++. */
+export function takesLibcxx({ flags: words, language }: SourceFlags): boolean {
+  const flags = readFlags(words).map(({ option }) => option);
+  return language === 'c++' && flags.findLast((each) => each.startsWith('-stdlib=')) === '-stdlib=libc++';
 }
 
 /** Pure: the runtime libraries of which code that is compiled with these flags may call functions. */

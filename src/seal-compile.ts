@@ -7,11 +7,12 @@ import type { CompileInput, CompileRequest } from './compile/compiler.ts';
 import { readFlags } from './compile/flags.ts';
 import { asksForNative } from './compile/key-command.ts';
 import { targetFeatures } from './compile/target-features.ts';
-import { type Diagnostic, ToolchainError } from './errors.ts';
+import { type Diagnostic, LinkError, ToolchainError } from './errors.ts';
 import { featuresOfIR } from './ir-features.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { languageOf } from './objects/read-objects.ts';
 import { type ResolvedSpec, requestOf } from './options.ts';
+import { takesLibcxx } from './runtimes.ts';
 import type { SealedObject } from './seal.ts';
 import { digestOf } from './sealed-file.ts';
 import type { Toolchain } from './toolchain/discover.ts';
@@ -39,6 +40,10 @@ export async function compileForSeal(
   input: CompileInput,
   toolchain: Toolchain,
 ): Promise<SealedObject> {
+  if (takesLibcxx(spec)) {
+    const message = `${spec.name} can't be sealed: by \`-stdlib=libc++\` it needs libc++, which would not be in the file`;
+    throw new LinkError(spec.name, message, []);
+  }
   const folders = foldersOf(spec, input);
   // First, so that the caller's own maps win.
   const flags = input.kind === 'ir' ? spec.flags : [...folders.flatMap(mapsOf), ...spec.flags];

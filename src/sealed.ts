@@ -58,7 +58,7 @@ export async function seal(spec: SourceLibrarySpec, path: string): Promise<SealR
   if (resolved.input.kind === 'sharedLibrary') {
     throw new TypeError('A `sharedLibrary` can not be sealed: it is no source; ship the file itself');
   }
-  if (resolved.linking !== null || resolved.flags.includes('-stdlib=libc++')) {
+  if (resolved.linking !== null) {
     throw new TypeError(
       'A library that is linked to others, or has `imports` or `resolve`, can not be sealed: they would not be in the file',
     );

@@ -79,6 +79,7 @@ public:
     });
     Config.PostPrunePasses.push_back([Job = CurrentJob](LinkGraph &G) {
       dropUnlinkedFunctions(G, *Job);
+      closeFrameGaps(G);
       if (!Job->Scan.MemorySections.empty())
         findDebugBlocks(G, *Job);
       return Error::success();

@@ -115,6 +115,10 @@ llvm::Error prepareTls(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 /// is, though its block stays.
 void findFunctions(llvm::jitlink::LinkGraph &G, LinkJob &Job);
 void dropUnlinkedFunctions(llvm::jitlink::LinkGraph &G, LinkJob &Job);
+/// Records of functions that were dropped leave no gaps between the others,
+/// whose places in the object were of a larger alignment: an unwinder takes the
+/// zeros of a gap for the end.
+void closeFrameGaps(llvm::jitlink::LinkGraph &G);
 /// For objects with debug information: finds the blocks of their sections,
 /// once those that nothing needs are gone, and before the others are moved.
 void findDebugBlocks(llvm::jitlink::LinkGraph &G, LinkJob &Job);

@@ -247,6 +247,14 @@ void dropUnlinkedFunctions(LinkGraph &G, LinkJob &Job) {
            [&](const NamedCode &F) { return !Linked.contains(F.Home); });
 }
 
+void closeFrameGaps(LinkGraph &G) {
+  if (Section *Frames = G.findSectionByName(".eh_frame"))
+    for (Block *B : Frames->blocks()) {
+      B->setAlignment(4);
+      B->setAlignmentOffset(0);
+    }
+}
+
 void findDebugBlocks(LinkGraph &G, LinkJob &Job) {
   DenseMap<const char *, Block *> ByContent;
   for (Block *B : G.blocks())

@@ -10,6 +10,7 @@ const SHF_MERGE = 0x10n;
 const SHF_STRINGS = 0x20n;
 const STB_LOCAL = 0;
 const STB_GLOBAL = 1;
+const SHN_COMMON = 0xfff2;
 /** Virtual tables, and what identifies types. */
 const CLASS_TABLE = /^_ZT[VTIS]/;
 /** `call` and `jmp`, which take no address. */
@@ -20,7 +21,7 @@ const STATIC = 'fromsource.static:';
 
 /**
  * A copy of a snippet's object that uses what the library, or an earlier snippet, has: inline functions, template
- * instances and class tables that it has a copy of, too.
+ * instances, class tables and common variables, such as the locks of OpenMP, that it has a copy of, too.
  *
  * @throws LinkError for the use of what is static there, and for a second definition.
  */
@@ -31,7 +32,7 @@ export function bindToLibrary(library: string, object: Uint8Array, live: Readonl
     if (binding === STB_LOCAL) continue;
     if (section === 0 && name.startsWith(STATIC)) statics.add(name.slice(STATIC.length));
     if (section === 0 || !live.has(name)) continue;
-    if (binding === STB_GLOBAL && !CLASS_TABLE.test(name)) {
+    if (binding === STB_GLOBAL && section !== SHN_COMMON && !CLASS_TABLE.test(name)) {
       const message = `${library}: \`${name}\` is defined already; take another name, or only declare it`;
       throw new LinkError(library, message, []);
     }

@@ -63,7 +63,7 @@ export async function expectRefusal({ task }: TestContext, loading: Promise<unkn
     (refusal) => refusal,
   );
   expect(error.message).toMatch(reason);
-  task.meta.refused = reason.exec(error.message)?.[0] ?? '';
+  task.meta.refused = reason.exec(error.message)?.[0].trim() ?? '';
 }
 
 /** Skips the rest of the test; what the machine lacks is told to `npm run parity`. */

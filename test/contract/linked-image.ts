@@ -65,7 +65,7 @@ async function build(given: ResolvedSpec): Promise<Build> {
   const { name: library, language, signal } = given;
   const started = performance.now();
   const toolchain = await discoverToolchain({ library, compiler: given.compiler });
-  const spec = withRuntimes(given, [given.flags], toolchain);
+  const spec = withRuntimes(given, [given], toolchain);
   const { object, diagnostics } = await compile(toolchain, requestOf(spec, spec.input as CompileInput));
   const link = { library, object, language, compilerPath: toolchain.path, signal };
   const { image, holds } = await linkTo(spec.linking, linkedImageLoader, link);

@@ -159,6 +159,7 @@ describeSnippets('a snippet of C++', () => {
     for (const loader of LOADERS) {
       const library = await load(loader);
       const error = await failureOf(NativeError, library.evaluate('throw std::runtime_error("no luck")'));
+      expect(error.message).toBe(`${library.name}: evaluate threw std::runtime_error: no luck`);
       expect(error).toMatchObject({ type: 'std::runtime_error', what: 'no luck' });
       expect(await library.evaluate('1 + 1')).toBe(2);
     }

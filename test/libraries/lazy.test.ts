@@ -497,7 +497,17 @@ describe.skipIf(!hasShim())('a lazy library', () => {
   });
 
   test('are refused what needs all of them at once', async () => {
-    await expect(lazyOf({ 'a.c': 'int f;' }, { flags: ['-fopenmp'] })).rejects.toThrow(/lazy.*-fopenmp/);
+    for (const flag of ['-fopenmp', '-stdlib=libc++']) {
+      const refusal = named(
+        'LinkError',
+        new RegExp(`.lazy. does not go with ${flag.replaceAll('+', '.')}, which needs`),
+      );
+      await expect(lazyOf({ 'a.c': 'int f;' }, { flags: [flag] })).rejects.toEqual(refusal);
+      const directory = join(built.folder, `sources-${serial}`);
+      const entry = { directory, file: 'b.c', arguments: ['clang', flag, '-c', 'b.c'] };
+      const files = { 'b.c': 'int f;', 'compile_commands.json': JSON.stringify([entry]) };
+      await expect(lazyOf(files, { compileCommands: directory })).rejects.toEqual(refusal);
+    }
     const library = await lazyOf({ 'a.c': 'int f(void) { return 1; }' });
     await expect(library.evaluate('f()')).rejects.toThrow(/takes no snippets: it is lazy/);
   });

@@ -18,6 +18,7 @@ import { allKept } from '../../src/keep.ts';
 import { linkLibraries } from '../../src/link-libraries.ts';
 import { runtimesFor } from '../../src/runtimes.ts';
 import { discoverToolchain, type Toolchain } from '../../src/toolchain/discover.ts';
+import { findResident } from '../../src/toolchain/resident.ts';
 import { type BuiltPackage, buildPackage } from '../built-package.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fromsource-runtimes-'));
@@ -157,6 +158,27 @@ describe('the runtime libraries of flags', () => {
     expect([library.func('int threads(void)')(), library.func('int plus(int, int)')(1, 2)]).toEqual([3, 3]);
     const one = await load({ file: a, compileCommands: build });
     expect(one.func('int threads(void)')()).toBe(3);
+  });
+
+  const hasResident = findResident() !== null;
+  test.skipIf(!hasResident || !hasOpenmp)(
+    'a snippet has that of OpenMP as its library does, and the same locks',
+    async () => {
+      const sum = (name: string) => `int ${name}(int n) {
+      int s = 0;
+      #pragma omp parallel for reduction(+ : s)
+      for (int i = 0; i < n; i++) s += i;
+      return s;
+    }`;
+      const library = await load({ source: sum('first'), flags: ['-fopenmp'] });
+      await library.evaluate(sum('second'));
+      expect(await library.evaluate('first(10) + second(11)')).toBe(100);
+    },
+  );
+
+  test.skipIf(!hasResident)('a snippet has that of sanitizers as its library does', async () => {
+    const library = await load({ source: PLUS, flags: ['-fsanitize=undefined'] });
+    expect(await library.evaluate('plus(1, 2) << 1')).toBe(6);
   });
 
   test('a library that needs one is not sealed', async () => {

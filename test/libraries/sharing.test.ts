@@ -79,6 +79,31 @@ describe.each(['orc', 'shared-object'] as const)('by %s', (loader) => {
     expect(two.variable('int common').value).toBe(3);
   });
 
+  test('a common variable is a library’s own where the other has a function of that name, or a smaller variable', async () => {
+    const flags = ['-fcommon'];
+    const low = await load({ source: 'int small[2]; int word(void) { return 5; }', flags });
+    const source = 'int small[600], word; int fill(int n) { small[599] = n; return word = n; }';
+    const top = await load({ source, flags, libraries: [low] });
+    expect(top.func('int fill(int)')(7)).toBe(7);
+    expect(low.func('int word(void)')()).toBe(5);
+    expect(top.variable('int word').value).toBe(7);
+    expect(top.variable('int small').value).toBe(0);
+    expect(top.address('small')).not.toBe(low.address('small'));
+  });
+
+  test('a library whose inline functions are another’s unwinds the rest of its own', async () => {
+    const header = `
+      struct Base { virtual ~Base() = default; virtual int id() const { return 1; } };
+      struct Derived : Base { int id() const override { return 2; } };
+      inline int thrown() { try { throw Derived(); } catch (const Base &base) { return base.id(); } }`;
+    const functions = (name: string) =>
+      `extern "C" int ${name}() { return thrown(); } extern "C" int own_${name}() { try { throw 5; } catch (int v) { return v; } }`;
+    const flags = ['-O2'];
+    const low = await loadCxx(header + functions('low'), { flags });
+    const top = await loadCxx(header + functions('top'), { flags, libraries: [low] });
+    expect([top.func('int own_top()')(), top.func('int top()')()]).toEqual([5, 2]);
+  });
+
   test('a shared object gives its definitions too', async () => {
     const source = write(`${HEADER}${CHANGE}`);
     const path = join(folder, `lib${serial++}.so`);
@@ -127,6 +152,26 @@ test('what is shared is taken from the cache as it was', async () => {
     expect(top.func('int get()')()).toBe(low.func('int change()')() - 1);
     expect(top.variable('int counter').value).toBe(low.variable('int counter').value);
     await top.dispose();
+    await allKept();
+  }
+});
+
+test('what no longer fits is not shared from the cache', async () => {
+  const cache = { dir: join(folder, 'fits') };
+  const flags = ['-fcommon'];
+  const source = 'int table[100]; int last(void) { return ++table[99]; }';
+  for (const [length, status, isShared] of [
+    [100, 'miss', true],
+    [2, 'miss', false],
+    [100, 'hit', true],
+  ] as const) {
+    const low = await loadSourceLibrary({ name: 'low', source: `int table[${length}];`, flags, cache });
+    const top = await loadSourceLibrary({ name: 'top', source, flags, cache, libraries: [low] });
+    expect(top.cache.status).toBe(status);
+    expect(top.func('int last(void)')()).toBe(1);
+    expect(top.address('table') === low.address('table')).toBe(isShared);
+    await top.dispose();
+    await low.dispose();
     await allKept();
   }
 });
