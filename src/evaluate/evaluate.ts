@@ -10,12 +10,13 @@ import { hasInitialisers, readLinkSymbols } from '../elf.ts';
 import { LinkError, SourceLibraryError, ToolchainError } from '../errors.ts';
 import { type Generation, guardsOf } from '../generation.ts';
 import { linkTo } from '../link-to.ts';
-import { HOLD, type Hold, type Linkable, type Linking } from '../linking.ts';
+import { HOLD, type Hold, type Linkable, type Linking, mayNeedRuntime } from '../linking.ts';
 import type { LoadedImage, SymbolInfo } from '../loader/loader.ts';
 import { selectLoader } from '../loader/select.ts';
 import { type ResolvedSpec, requestOf } from '../options.ts';
 import { hasChangedSince } from '../reload/snapshot.ts';
 import { SETUP_COMMAND } from '../setup-command.ts';
+import type { Toolchain } from '../toolchain/discover.ts';
 import { findResident } from '../toolchain/resident.ts';
 import { Turns } from '../turns.ts';
 import { compileSnippet, type SnippetPart } from './compile-snippet.ts';
@@ -124,13 +125,13 @@ class Session {
     signal.throwIfAborted();
     const { library } = this.#generation;
     this.#assertUnchanged();
-    this.#source ??= sourceOf(this.#spec);
-    const source = await this.#source;
     const toolchain = findResident();
     if (toolchain === null) {
       const message = `${library}: \`evaluate\` needs the resident compiler, which is not built; \`${SETUP_COMMAND}\` builds it`;
       throw new ToolchainError(library, message, []);
     }
+    this.#source ??= sourceOf(this.#spec, toolchain);
+    const source = await this.#source;
     this.#count += 1;
     const { language, include, headers, request } = source;
     const name = `${labelOf(library)}:evaluate-${this.#count}.${language === 'c' ? 'c' : 'cpp'}`;
@@ -221,7 +222,7 @@ interface SnippetSource {
   readonly linking: Linking;
 }
 
-async function sourceOf(given: ResolvedSpec): Promise<SnippetSource> {
+async function sourceOf(given: ResolvedSpec, toolchain: Toolchain): Promise<SnippetSource> {
   const { linking: asked } = given;
   const spelled = asked?.pkgConfig.length
     ? await (await import('../with-packages.ts')).withPackages(given, asked)
@@ -243,7 +244,7 @@ async function sourceOf(given: ResolvedSpec): Promise<SnippetSource> {
   const text = { kind: 'text', text: '', displayName: '', headers } as const;
   const flags = [...spec.flags, ...folders.flatMap((folder) => ['-iquote', folder]), '-w'];
   const request = { ...requestOf({ ...spec, language, flags }, text), declaredBefore: 0 };
-  const { libraries = [], libraryPaths = [] } = spec.linking ?? {};
+  const { libraries = [], libraryPaths = [] } = (await withRuntimesOf({ ...spec, language }, toolchain)).linking ?? {};
   // What a caller evaluates is no part of what the option `imports` watches.
   return {
     language,
@@ -252,6 +253,14 @@ async function sourceOf(given: ResolvedSpec): Promise<SnippetSource> {
     request,
     linking: { libraries, libraryPaths, pkgConfig: [], imports: null, resolve: false },
   };
+}
+
+/** What the library's flags bring to its own link, a snippet's code may call too. */
+async function withRuntimesOf(given: ResolvedSpec, toolchain: Toolchain): Promise<ResolvedSpec> {
+  const { flags } = given;
+  const spec = flags.includes('-stdlib=libc++') ? (await import('../with-libcxx.ts')).withLibcxx(given) : given;
+  if (!flags.some(mayNeedRuntime)) return spec;
+  return (await import('../runtimes.ts')).withRuntimes(spec, [flags], toolchain);
 }
 
 /** A name that can stand in a directive. */
