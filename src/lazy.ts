@@ -38,8 +38,18 @@ export interface Lazy {
   onFailed: (error: Error) => void;
 }
 
-/** A call that waits for a compile keeps one of libuv's threads, and the compile may need one. */
-const calls = new Turns(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1));
+/**
+ * A call that waits for a compile keeps one of libuv's threads, which all threads of the process share, and the compile
+ * may need one. As libuv reads the variable: what is no number is 1.
+ */
+const { UV_THREADPOOL_SIZE = '4' } = process.env;
+const MOST_CALLS = Math.max(1, Number.parseInt(UV_THREADPOOL_SIZE, 10) || 1) - 1;
+const calls = new Turns(Math.max(1, MOST_CALLS));
+/** Until it is looked again whether calls of other threads have ended. */
+const RETRY_MS = 5;
+
+const ONE_THREAD =
+  "an asynchronous call needs one of libuv's threads and its compile another, and UV_THREADPOOL_SIZE allows one; set it to 2 or more";
 
 const NOTHING: CacheReport = { status: 'hit', reason: 'nothing was compiled yet' };
 
@@ -181,7 +191,19 @@ class LazyFunctions implements Lazy {
     const library = this.#library;
     const entries = new Map<bigint, Call>();
     const start: StartAsync = (target, args, done) => {
-      const { entry, end } = begin(library, target);
+      let begun: ReturnType<typeof begin>;
+      try {
+        if (MOST_CALLS === 0) throw new LinkError(library, `${library}: ${ONE_THREAD}`, []);
+        begun = begin(library, target, MOST_CALLS);
+      } catch (error) {
+        done(error);
+        return;
+      }
+      if (begun === null) {
+        setTimeout(start, RETRY_MS, target, args, done);
+        return;
+      }
+      const { entry, end } = begun;
       const through = entries.get(entry) ?? slot.at(entry);
       entries.set(entry, through);
       through.async?.(...args, (error: Error | null, result: unknown) => {

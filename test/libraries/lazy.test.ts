@@ -521,6 +521,55 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     await expect(lazyOf({ 'a.c': 'int a;' }, options as object)).rejects.toEqual(named('TypeError', message));
   });
 
+  test("leaves the compile one of libuv's threads, whichever threads call", () => {
+    folder = join(built.folder, `sources-${serial++}`);
+    mkdirSync(folder);
+    for (const each of [0, 1, 2, 3]) {
+      // The data makes it two files, which are merged: that reads a file.
+      write({
+        [`a${each}.c`]: `#include <unistd.h>\nint b${each}(void); int a${each}(void) { usleep(200000); return b${each}(); }`,
+        [`b${each}.c`]: `extern int data${each}; int b${each}(void) { return data${each}; }`,
+        [`data${each}.c`]: `int data${each} = ${each};`,
+        [`own${each}.c`]: `#include <unistd.h>\nint own${each}(void) { usleep(200000); return 0; }`,
+      });
+    }
+    const script = join(folder, 'threads.mjs');
+    writeFileSync(
+      script,
+      `import { once } from 'node:events';
+       import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+       import { loadSourceLibrary } from ${JSON.stringify(pathToFileURL(built.index).href)};
+       const start = (workerData) => new Worker(new URL(import.meta.url), { workerData });
+       if (isMainThread) {
+         // It ends none of its calls.
+         const lost = start('lost');
+         await once(lost, 'message');
+         await lost.terminate();
+         for (const each of [1, 2]) start('');
+       }
+       const library = await loadSourceLibrary({ name: 'x', files: [${JSON.stringify(join(folder, '*.c'))}], lazy: true });
+       const call = (each) => library.func(\`int a\${each}(void)\`).async();
+       if (workerData === 'lost') {
+         for (const each of [0, 1, 2]) library.func(\`int own\${each}(void)\`)();
+         for (const each of [0, 1, 2]) library.func(\`int own\${each}(void)\`).async().catch(() => {});
+         setTimeout(() => parentPort.postMessage(''), 50);
+         await new Promise((resolve) => setTimeout(resolve, 60_000));
+       }
+       try {
+         console.log((await Promise.all([0, 1, 2, 3].map(call))).join());
+       } catch (error) {
+         console.log(error.name, error.message);
+       }
+       await library.dispose();`,
+    );
+    const run = (env: Readonly<Record<string, string>>): string[] => {
+      const options = { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } } as const;
+      return spawnSync(process.execPath, [script], options).stdout.trim().split('\n');
+    };
+    expect(run({})).toEqual(['0,1,2,3', '0,1,2,3', '0,1,2,3']);
+    expect(run({ UV_THREADPOOL_SIZE: '1' })[0]).toMatch(/^LinkError x: .*UV_THREADPOOL_SIZE allows one/);
+  }, 60_000);
+
   test('leaves no file descriptor behind in a worker that has ended', () => {
     const script = `
       import { readdirSync } from 'node:fs';
