@@ -10,7 +10,7 @@ export type DefinitionKind = 'function' | 'data';
  * closes on its line is passed over.
  */
 const TOKENS =
-  /"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*'|^[ \t]*#(?:[^\n\\]|\\[\s\S])*|\.?\d[\w.']*|[A-Za-z_$][\w$]*|[{}()[\];,=]/gm;
+  /"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*'|^[ \t]*#(?:[^\n\\]|\\[\s\S])*|\.?\d[\w.']*|[A-Za-z_$][\w$]*|::|[{}()[\];:,=]/gm;
 
 /** A statement outside of any function, as far as it was read. */
 interface Statement {
@@ -21,6 +21,11 @@ interface Statement {
   readonly words: Set<string>;
   hasValue: boolean;
   hasLiteral: boolean;
+  hasBraces: boolean;
+  /** Behind an `=`, until a comma. */
+  isInValue: boolean;
+  /** Behind the `:` of a constructor, where members are that may be called as a variable is. */
+  isInMembers: boolean;
 }
 
 const newStatement = (): Statement => ({
@@ -29,6 +34,9 @@ const newStatement = (): Statement => ({
   words: new Set(),
   hasValue: false,
   hasLiteral: false,
+  hasBraces: false,
+  isInValue: false,
+  isInMembers: false,
 });
 
 /**
@@ -42,12 +50,15 @@ export function findDefinitions(source: string): Map<string, DefinitionKind> {
   let depth = 0;
   let parentheses = 0;
   let last = '';
+  let beforeLast = '';
+  let before = '';
   /** Whether a function's body is what the braces enclose, with which its statement ends. */
   let isBody = false;
   const end = (kind: DefinitionKind | null): void => {
     if (kind !== null) {
       const names = kind === 'function' ? statement.called : statement.declared;
-      for (const name of names) if (kind === 'function' || !found.has(name)) found.set(name, kind);
+      // A stub can stand for a function only, so what may be data counts as that.
+      for (const name of names) if (kind === 'data' || !found.has(name)) found.set(name, kind);
     }
     statement = newStatement();
     parentheses = 0;
@@ -67,14 +78,15 @@ export function findDefinitions(source: string): Map<string, DefinitionKind> {
       if (token === '{') depth += 1;
       continue;
     }
-    // Those after the first value may be of its expression: they do no harm.
-    if (parentheses === 0 && last !== '' && /^[;,=[]$/.test(token)) statement.declared.add(last);
+    if (parentheses === 0 && !statement.isInValue && last !== '' && /^[;,=[]$/.test(token))
+      statement.declared.add(last);
     switch (token) {
       case '{':
         if (isTransparent(statement)) end(null);
         else {
           depth = 1;
-          isBody = statement.called.size > 0 && !statement.hasValue;
+          statement.hasBraces = true;
+          isBody = !(statement.isInMembers && last !== '') && statement.called.size > 0 && !statement.hasValue;
           if (isBody) end(statement.words.has('static') ? null : 'function');
         }
         break;
@@ -82,19 +94,32 @@ export function findDefinitions(source: string): Map<string, DefinitionKind> {
         if (parentheses === 0) end(isData(statement) ? 'data' : null);
         break;
       case '(':
-        if (last !== '' && parentheses <= 1) statement.called.add(last);
+        // The second is `int (*f(int))(void)`, and not a parameter.
+        if (last !== '' && !statement.isInMembers && (parentheses === 0 || (parentheses === 1 && beforeLast === '(')))
+          statement.called.add(last);
         parentheses += 1;
         break;
       case ')':
         parentheses = Math.max(0, parentheses - 1);
         break;
       case '=':
-        if (parentheses === 0) statement.hasValue = true;
+        if (parentheses === 0) {
+          statement.hasValue = true;
+          statement.isInValue = true;
+        }
+        break;
+      case ',':
+        if (parentheses === 0) statement.isInValue = false;
+        break;
+      case ':':
+        if (parentheses === 0 && statement.called.size > 0) statement.isInMembers = true;
     }
     const isWord = /^[A-Za-z_$]/.test(token);
     if (isWord) statement.words.add(token);
     else if (token[0] === '"') statement.hasLiteral = true;
+    beforeLast = isWord ? before : '';
     last = isWord ? token : '';
+    before = token;
   }
   return found;
 }
@@ -104,9 +129,13 @@ function isTransparent({ words, hasLiteral, called }: Statement): boolean {
   return called.size === 0 && (words.has('namespace') || (words.has('extern') && hasLiteral));
 }
 
-function isData({ words, called, hasValue }: Statement): boolean {
+function isData({ words, called, hasValue, hasBraces }: Statement): boolean {
   if (words.has('typedef') || words.has('using') || words.has('static') || words.has('friend')) return false;
   if (words.has('extern') && !hasValue) return false;
+  // `class C;` and `template <class T> class C;` say that there is one.
+  if (!hasValue && words.has('template')) return false;
+  const tags = ['struct', 'class', 'union', 'enum'].filter((tag) => words.has(tag)).length;
+  if (tags > 0 && words.size === tags + 1 && !hasBraces) return false;
   return hasValue || called.size === 0;
 }
 

@@ -45,6 +45,7 @@ interface LazyFile extends PlannedFile {
 
 /** What the library's own thread is told of each link. */
 export interface LinkedFiles {
+  readonly paths: readonly string[];
   readonly dependencies: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   /** Of all files that were compiled so far. */
@@ -88,9 +89,22 @@ export class LazyLibrary {
     // Its file may have been linked for another name meanwhile.
     if (this.#linked.has(name)) return;
     if (file === null) throw await this.#notFound(name);
+    await this.#linkNext(file);
+  }
+
+  /** Resolves when the file is linked, or is none of the library's. Throws CompileError, CompileLimitError, LinkError. */
+  async provideFile(path: string): Promise<void> {
+    const file = this.#files.find((each) => each.path === path);
+    if (file === undefined || file.isLinked) return;
+    // Side by side with others.
+    await this.#make(file);
+    await this.#linkNext(file);
+  }
+
+  #linkNext(file: LazyFile): Promise<void> {
     const link = this.#linking.then(() => this.#link(file));
     this.#linking = link.catch(() => {});
-    await link;
+    return link;
   }
 
   /** The file that defines it, compiled. Null when none does. */
@@ -203,6 +217,7 @@ export class LazyLibrary {
       this.#compiled.push({ path: compiled.path, reason: compiled.reason });
     }
     this.#onLinked({
+      paths: [...joined.keys()].map(({ path }) => path),
       dependencies: [...joined.values()].flatMap(({ compiled }) => compiled.dependencies),
       diagnostics: [...joined.values()].flatMap(({ compiled }) => compiled.diagnostics),
       cache: reportOf(this.#plan, this.#compiled),
@@ -210,8 +225,8 @@ export class LazyLibrary {
   }
 
   /**
-   * Adds a file, those whose data it seems to use, and those that replace its weak definitions; functions that others
-   * seem to define get stubs.
+   * Adds a file, those whose data it seems to use, and those that replace its weak definitions; what others seem to
+   * define as a function, and none as data, gets a stub: as data its code would be read.
    */
   async #join(joined: Map<LazyFile, Made>, file: LazyFile): Promise<void> {
     if (joined.has(file)) return;
@@ -222,7 +237,7 @@ export class LazyLibrary {
       if (this.#linked.has(name)) continue;
       const definers = this.#likely(name);
       if (definers.length === 0) continue;
-      if (definers.some((other) => this.#kindIn(other, name) === 'function')) stubs.push(name);
+      if (definers.every((other) => this.#kindIn(other, name) === 'function')) stubs.push(name);
       else await this.#joinDefiners(joined, [name]);
     }
     this.#dylib.addStubs(stubs);

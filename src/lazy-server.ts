@@ -22,7 +22,10 @@ export type Question =
   | { readonly type: 'open'; readonly dylib: bigint; readonly spec: ResolvedSpec }
   | { readonly type: 'close'; readonly dylib: bigint }
   | { readonly type: 'keep' }
-  | { readonly type: 'provide'; readonly dylib: bigint; readonly names: readonly string[]; readonly id: number };
+  | { readonly type: 'provide'; readonly dylib: bigint; readonly wanted: Wanted; readonly id: number };
+
+/** A symbol, or a file that is linked for what another generation had of it. */
+export type Wanted = { readonly name: string } | { readonly path: string };
 
 /** What it says. A failure is a text of `failureText`, or null. */
 export type Answer =
@@ -52,26 +55,27 @@ function serve(): void {
   const libraries = new Map<bigint, Served>();
   let links = 0;
 
-  const provide = (dylib: bigint, name: string): Promise<void> => {
+  const provide = (dylib: bigint, wanted: Wanted): Promise<void> => {
     const served = libraries.get(dylib);
     if (served === undefined) return Promise.reject(new Error('the library was disposed'));
-    const job = served.library.provide(name);
+    const { library } = served;
+    const job = 'name' in wanted ? library.provide(wanted.name) : library.provideFile(wanted.path);
     const ended: Promise<unknown> = job.catch(() => {}).then(() => served.jobs.delete(ended));
     served.jobs.add(ended);
     return job;
   };
 
   /** Of native code, and of calls that wait: the answer goes where the request came from. */
-  const answerRequest = (line: string): void => {
-    const end = line.indexOf(' ');
-    const dylib = BigInt(`0x${line.slice(0, end)}`);
-    const name = line.slice(end + 1);
-    if (name.startsWith('!')) {
-      say({ type: 'failed', dylib, failure: name.slice(1) });
+  const answerRequest = (request: string): void => {
+    const end = request.search(/[?!]/);
+    const dylib = BigInt(`0x${request.slice(0, end)}`);
+    const name = request.slice(end + 1);
+    if (request[end] === '!') {
+      say({ type: 'failed', dylib, failure: name });
       return;
     }
     const builder = libraries.get(dylib)?.builder;
-    provide(dylib, name).then(
+    provide(dylib, { name }).then(
       () => builder?.answer(name, ''),
       (error: unknown) => builder?.answer(name, failureText(error)),
     );
@@ -108,7 +112,7 @@ function serve(): void {
         break;
       }
       case 'provide':
-        Promise.all(question.names.map((name) => provide(question.dylib, name))).then(
+        provide(question.dylib, question.wanted).then(
           () => say({ type: 'provided', id: question.id, failure: null }),
           (error) => say({ type: 'provided', id: question.id, failure: failureText(error) }),
         );
@@ -117,8 +121,8 @@ function serve(): void {
   say({ type: 'ready', requests: readRequests(answerRequest) });
 }
 
-/** Gives the end of a pipe to write lines to. */
-function readRequests(onLine: (line: string) => void): number {
+/** Gives the end of a pipe to write requests to, each with a zero behind it. */
+function readRequests(onRequest: (request: string) => void): number {
   const ends = new Int32Array(2);
   const pipe2 = koffi.load(null).func('pipe2', 'int', ['void *', 'int']);
   if (pipe2(ends, O_CLOEXEC) !== 0) throw new Error('there is no file descriptor left for a pipe');
@@ -127,9 +131,9 @@ function readRequests(onLine: (line: string) => void): number {
   const socket = new Socket({ fd: reading, readable: true, writable: false });
   socket.setEncoding('latin1');
   socket.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() as string;
-    for (const line of lines) onLine(Buffer.from(line, 'latin1').toString('utf8'));
+    const requests = (rest + chunk).split('\0');
+    rest = requests.pop() as string;
+    for (const request of requests) onRequest(Buffer.from(request, 'latin1').toString('utf8'));
   });
   // The port alone keeps the thread.
   socket.unref();

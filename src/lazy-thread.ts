@@ -1,10 +1,11 @@
 /** The thread that compiles, from the side of the thread that it compiles for; one for all its lazy libraries. */
 
+import { closeSync } from 'node:fs';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { keepers } from './keep.ts';
 import { errorOf } from './lazy-failure.ts';
 import type { LinkedFiles } from './lazy-library.ts';
-import type { Answer, Question } from './lazy-server.ts';
+import type { Answer, Question, Wanted } from './lazy-server.ts';
 import type { ResolvedSpec } from './options.ts';
 
 interface Waiting<Result> {
@@ -15,8 +16,8 @@ interface Waiting<Result> {
 /** What a library is told between its questions. */
 export interface Listener {
   onLinked(linked: LinkedFiles): void;
-  /** A thread of the library's own has come to what can't be compiled, and has ended. */
-  onFailed(error: Error): void;
+  /** A thread of the library's own has come to what can't be compiled, and has ended; the text is of `errorOf`. */
+  onFailed(failure: string): void;
 }
 
 let thread: Promise<CompileThread> | undefined;
@@ -54,6 +55,7 @@ export class CompileThread {
     // Its own end would come in the middle of that.
     process.on('beforeExit', this.#keepLast);
     keepers.add(this.keep);
+    process.on('exit', this.#closeRequests);
   }
 
   static async start(): Promise<CompileThread> {
@@ -86,16 +88,21 @@ export class CompileThread {
     this.#listeners.delete(dylib);
   }
 
-  /** Resolves when the names are linked; nothing of them is initialised. Rejects as their first call would throw. */
-  async provide(dylib: bigint, names: readonly string[]): Promise<void> {
+  /** Resolves when it is linked; nothing of it is initialised. Rejects as a first call would throw. */
+  async provide(dylib: bigint, wanted: Wanted): Promise<void> {
     const id = this.#next++;
-    await this.#wait<void>((waiting) => this.#asked.set(id, waiting), { type: 'provide', dylib, names, id });
+    await this.#wait<void>((waiting) => this.#asked.set(id, waiting), { type: 'provide', dylib, wanted, id });
   }
 
   /** Resolves when all that it has compiled so far is in the cache. */
   readonly keep = async (): Promise<void> => {
     if (this.#ended !== undefined) return;
     this.#kept = await this.#wait<number>(({ resolve }) => this.#keeping.push(resolve), { type: 'keep' });
+  };
+
+  /** At the end of a worker, which leaves its descriptors to the process; threads of live libraries still write to it. */
+  readonly #closeRequests = (): void => {
+    if (this.#listeners.size === 0) closeSync(this.requests);
   };
 
   readonly #keepLast = async (): Promise<void> => {
@@ -136,7 +143,7 @@ export class CompileThread {
         this.#listeners.get(answer.dylib)?.onLinked(answer.linked);
         break;
       case 'failed':
-        this.#listeners.get(answer.dylib)?.onFailed(errorOf(answer.failure));
+        this.#listeners.get(answer.dylib)?.onFailed(answer.failure);
     }
   }
 
@@ -150,6 +157,7 @@ export class CompileThread {
     for (const resolve of this.#closing.values()) resolve();
     for (const resolve of this.#keeping.splice(0)) resolve(this.#kept);
     keepers.delete(this.keep);
+    process.off('exit', this.#closeRequests);
     process.off('beforeExit', this.#keepLast);
     for (const each of [this.#opening, this.#asked, this.#closing]) each.clear();
   }

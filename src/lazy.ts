@@ -8,6 +8,7 @@ import { openCache } from './cache/open.ts';
 import { BindingError, type Diagnostic, LinkError, SymbolNotFoundError } from './errors.ts';
 import type { Generation, Live } from './generation.ts';
 import { errorOf } from './lazy-failure.ts';
+import type { Wanted } from './lazy-server.ts';
 import { compileThread } from './lazy-thread.ts';
 import type { LoadedImage, SymbolInfo } from './loader/loader.ts';
 import { createLazyDylib, escapesOfThread, type LazyDylib } from './loader/orc-lazy.ts';
@@ -20,22 +21,34 @@ import { Turns } from './turns.ts';
 export interface Lazy {
   /** Points the slot at what compiles when it is called, and then at the function. */
   bind(slot: FunctionSlot, generation: Generation): void;
-  /** Functions that were called or prepared: what a new generation must have before it takes the place of this one. */
+  /** Functions that JavaScript has called: a new generation must have them before it takes the place of this one. */
   readonly called: ReadonlySet<string>;
+  /** Paths of files that were compiled, also for calls of native code. */
+  readonly linked: ReadonlySet<string>;
   /**
-   * Compiles and links; initialisers run at the call.
+   * Compiles and links what the generation before has, as far as it is still there; initialisers run at the call.
    *
-   * @throws CompileError, CompileLimitError, LinkError, SymbolNotFoundError
+   * @throws CompileError, CompileLimitError, LinkError
    */
-  prepare(names: Iterable<string>): Promise<void>;
+  prepare(previous: Pick<Lazy, 'called' | 'linked'> | undefined): Promise<void>;
   /** Is told of files that turned out to be read. */
   onRead: (files: readonly string[]) => void;
   /** Is told what no call can throw: a thread of the library's own has ended for it. */
   onFailed: (error: Error) => void;
 }
 
-/** A call that waits for a compile keeps one of libuv's threads, and the compile may need one. */
-const calls = new Turns(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1));
+/**
+ * A call that waits for a compile keeps one of libuv's threads, which all threads of the process share, and the compile
+ * may need one. As libuv reads the variable: what is no number is 1.
+ */
+const { UV_THREADPOOL_SIZE = '4' } = process.env;
+const MOST_CALLS = Math.max(1, Number.parseInt(UV_THREADPOOL_SIZE, 10) || 1) - 1;
+const calls = new Turns(Math.max(1, MOST_CALLS));
+/** Until it is looked again whether calls of other threads have ended. */
+const RETRY_MS = 5;
+
+const ONE_THREAD =
+  "an asynchronous call needs one of libuv's threads and its compile another, and UV_THREADPOOL_SIZE allows one; set it to 2 or more";
 
 const NOTHING: CacheReport = { status: 'hit', reason: 'nothing was compiled yet' };
 
@@ -57,15 +70,16 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
   const cache = openCache(spec.cache, spec.unsafeFlags);
   let cached = cache.store === null ? cache.off : NOTHING;
   let dependencies: readonly string[] = [];
-  const lazy = new LazyFunctions(library, dylib, (names) => thread.provide(dylib.address, names));
+  const lazy = new LazyFunctions(library, dylib, (wanted) => thread.provide(dylib.address, wanted));
   try {
     dependencies = await thread.open(dylib.address, spec, {
       onLinked(linked) {
         diagnostics.push(...linked.diagnostics);
         cached = linked.cache;
+        for (const path of linked.paths) lazy.linked.add(path);
         lazy.onRead(linked.dependencies);
       },
-      onFailed: (error) => lazy.onFailed(error),
+      onFailed: (failure) => lazy.onFailed(errorOf(failure, library)),
     });
   } catch (error) {
     await dylib.dispose();
@@ -92,14 +106,15 @@ export async function openLazy(spec: ResolvedSpec): Promise<Live & { readonly la
 
 class LazyFunctions implements Lazy {
   readonly called = new Set<string>();
+  readonly linked = new Set<string>();
   onRead: (files: readonly string[]) => void = () => {};
   onFailed: (error: Error) => void = (error) => process.emitWarning(error);
   readonly #library: string;
   readonly #dylib: LazyDylib;
-  readonly #provide: (names: readonly string[]) => Promise<void>;
+  readonly #provide: (wanted: Wanted) => Promise<void>;
   readonly #escapes = escapesOfThread();
 
-  constructor(library: string, dylib: LazyDylib, provide: (names: readonly string[]) => Promise<void>) {
+  constructor(library: string, dylib: LazyDylib, provide: (wanted: Wanted) => Promise<void>) {
     this.#library = library;
     this.#dylib = dylib;
     this.#provide = provide;
@@ -112,10 +127,18 @@ class LazyFunctions implements Lazy {
     return this.#dylib.symbols.get(name);
   }
 
-  async prepare(names: Iterable<string>): Promise<void> {
-    const all = [...names];
-    await this.#provide(all);
-    for (const name of all) this.called.add(name);
+  async prepare(previous: Pick<Lazy, 'called' | 'linked'> | undefined): Promise<void> {
+    const prepareOne = async (name: string): Promise<void> => {
+      try {
+        await this.#provide({ name });
+      } catch (error) {
+        // Whether that is wrong, whoever has the functions knows.
+        if (!(error instanceof SymbolNotFoundError)) throw error;
+      }
+      this.called.add(name);
+    };
+    const { called = [], linked = [] } = previous ?? {};
+    await Promise.all([...[...linked].map((path) => this.#provide({ path })), ...[...called].map(prepareOne)]);
   }
 
   bind(slot: FunctionSlot, generation: Generation): void {
@@ -139,7 +162,7 @@ class LazyFunctions implements Lazy {
     const first: Call = (...args) => arrive()(...args);
     first.async = (...args) => {
       const done = args.pop();
-      this.#provide([name]).then(
+      this.#provide({ name }).then(
         () => {
           try {
             (arrive().async as (...args: any[]) => void)(...args, done);
@@ -159,7 +182,19 @@ class LazyFunctions implements Lazy {
     const library = this.#library;
     const entries = new Map<bigint, Call>();
     const start: StartAsync = (target, args, done) => {
-      const { entry, end } = begin(library, target);
+      let begun: ReturnType<typeof begin>;
+      try {
+        if (MOST_CALLS === 0) throw new LinkError(library, `${library}: ${ONE_THREAD}`, []);
+        begun = begin(library, target, MOST_CALLS);
+      } catch (error) {
+        done(error);
+        return;
+      }
+      if (begun === null) {
+        setTimeout(start, RETRY_MS, target, args, done);
+        return;
+      }
+      const { entry, end } = begun;
       const through = entries.get(entry) ?? slot.at(entry);
       entries.set(entry, through);
       through.async?.(...args, (error: Error | null, result: unknown) => {

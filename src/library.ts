@@ -223,6 +223,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    */
   address(symbol: string): bigint {
     this.#assertLive();
+    assertString('symbol', symbol);
     return this.#symbol(symbol).address;
   }
 
@@ -357,7 +358,7 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
     const next = new Generation(this.name, build, this.#generation.number + 1);
     try {
       // What runs now must run afterwards, so that a failure leaves the old code.
-      await build.lazy?.prepare(this.#generation.build.lazy?.called ?? []);
+      await build.lazy?.prepare(this.#generation.build.lazy);
       this.#assertLive();
       this.#assertReplaces(next);
     } catch (error) {
@@ -393,8 +394,11 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
   /** A function in the program's hands must not lose its code. */
   #assertReplaces(next: Generation): void {
     const reasons: string[] = [];
-    for (const { prototype } of next.build.lazy === undefined ? this.#functions.values() : []) {
-      const symbol = next.find(prototype.name);
+    const { lazy } = this.#generation.build;
+    for (const { prototype } of this.#functions.values()) {
+      // What was not called yet fails at its call.
+      if (lazy !== undefined && !lazy.called.has(prototype.name)) continue;
+      const symbol = lazy === undefined ? next.find(prototype.name) : next.symbols.get(prototype.name);
       if (symbol === undefined) reasons.push(`\`${prototype.name}\` is in use and the new code has no such symbol`);
       else if (symbol.kind !== 'function')
         reasons.push(`\`${prototype.name}\` is in use and the new code makes it data`);

@@ -20,6 +20,11 @@ describe('what a text seems to define', () => {
     ],
     ['EXPORT(int) f(int x)\n{\n}', { EXPORT: 'function', f: 'function' }],
     ['int (*pick(int n))(void) { return 0; }', { int: 'function', pick: 'function' }],
+    ['C::C(int n) : total(n), Base<T>{n}, size{0}, next(0) { }\nint after;', { C: 'function', after: 'data' }],
+    ['void set(int call(int)) { }', { set: 'function' }],
+    ['int total;\nint T::total() { return 1; }', { total: 'data' }],
+    ['int (*call)(int) = add, *other = &x;', { other: 'data' }],
+    ['int a = b, c = d;\nstruct s;\nenum class e;\ntemplate <class T> class t;', { a: 'data', c: 'data' }],
     ["int big = 1'000'000; int after = '{';", { big: 'data', after: 'data' }],
   ])('%s', (source, expected) => {
     expect(Object.fromEntries(findDefinitions(source))).toEqual(expected);

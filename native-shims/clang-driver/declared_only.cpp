@@ -8,6 +8,7 @@
 #include "clang/AST/DeclGroup.h"
 #include "clang/Basic/SourceManager.h"
 #include "clang/Frontend/MultiplexConsumer.h"
+#include "clang/Sema/Sema.h"
 #include <vector>
 
 using namespace clang;
@@ -21,7 +22,19 @@ public:
                const SourceManager &Sources, size_t Offset)
       : MultiplexConsumer(std::move(Rest)), Sources(Sources), Offset(Offset) {}
 
+  void InitializeSema(Sema &S) override {
+    Parser = &S;
+    MultiplexConsumer::InitializeSema(S);
+  }
+
+  void ForgetSema() override {
+    Parser = nullptr;
+    MultiplexConsumer::ForgetSema();
+  }
+
   bool HandleTopLevelDecl(DeclGroupRef Group) override {
+    if (Parser && !Group.isNull() && !isBefore(*Group.begin()))
+      disownTentative();
     bool GoesOn = true;
     for (Decl *D : Group)
       eachKept(D, [&](Decl *Kept) {
@@ -40,7 +53,8 @@ public:
 
   void CompleteTentativeDefinition(VarDecl *D) override {
     for (VarDecl *Each : D->redecls())
-      if (Each->isThisDeclarationADefinition() && isBefore(Each))
+      if (Each->isThisDeclarationADefinition() && isBefore(Each) &&
+          !keeps(Each))
         return;
     MultiplexConsumer::CompleteTentativeDefinition(D);
   }
@@ -140,8 +154,22 @@ private:
         Each->addAttr(AsmLabelAttr::CreateImplicit(D->getASTContext(), Label));
   }
 
+  /// Of a kept prefix nobody is handed what C may yet define, as `static int
+  /// n;`.
+  void disownTentative() {
+    auto &Tentative = Parser->TentativeDefinitions;
+    for (auto I = Tentative.begin(Parser->getExternalSource()),
+              End = Tentative.end();
+         I != End; ++I)
+      if (*I && isBefore(*I))
+        keeps(*I);
+    Parser = nullptr;
+  }
+
   const SourceManager &Sources;
   const size_t Offset;
+  /// Until the first declaration behind the offset.
+  Sema *Parser = nullptr;
 };
 } // namespace
 

@@ -128,10 +128,11 @@ FS_EXPORT fs_error *fs_dylib_answer(fs_dylib *D, const char *Name,
   return guarded(FS_ERROR_MISUSE, [&] { return D->answer(Name, Failure); });
 }
 
-FS_EXPORT fs_error *fs_call_begin(fs_session *S, uint64_t Target,
+FS_EXPORT fs_error *fs_call_begin(fs_session *S, uint64_t Target, uint64_t Most,
                                   uint64_t *Out) {
-  return guarded(FS_ERROR_INTERNAL,
-                 [&] { return store(beginCall(S->slab(), Target), Out); });
+  return guarded(FS_ERROR_INTERNAL, [&] {
+    return store(beginCall(S->slab(), Target, Most), Out);
+  });
 }
 
 FS_EXPORT const char *fs_call_end(uint64_t Entry) {

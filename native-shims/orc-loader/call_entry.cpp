@@ -9,6 +9,7 @@
 
 #include "call_entry.h"
 #include "error.h"
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -32,12 +33,27 @@ struct CallEntry {
   CallPlace *Place;
   bool IsTaken = false;
   std::string Failure;
+  /// The thread that started the call.
+  const void *Starter = nullptr;
 };
 
 static constexpr size_t CodeSize = 32;
 
 static std::mutex Mutex;
 static std::deque<CallEntry> Entries;
+
+namespace {
+/// A worker that is terminated ends no call; its thread ends when none of them
+/// runs any more.
+struct Starter {
+  ~Starter() {
+    std::lock_guard<std::mutex> Lock(Mutex);
+    for (CallEntry &E : Entries)
+      if (E.Starter == this)
+        E.IsTaken = false;
+  }
+};
+} // namespace
 
 /// `mov %rsp, stack(%rip); jmp *target(%rip)`
 static void writeCode(char *Code, CallPlace *Place) {
@@ -61,8 +77,9 @@ static Error addEntries(Slab &S) {
   for (size_t I = 0; I != S.pageSize() / CodeSize; ++I) {
     char *Code = *Area + I * CodeSize;
     writeCode(Code, Places + I);
-    Entries.push_back(
-        {reinterpret_cast<uint64_t>(Code), Places + I, false, {}});
+    CallEntry &New = Entries.emplace_back();
+    New.Code = reinterpret_cast<uint64_t>(Code);
+    New.Place = Places + I;
   }
   if (mprotect(*Area, S.pageSize(), PROT_READ | PROT_EXEC) != 0)
     return makeError(FS_ERROR_MEMORY_DENIED,
@@ -71,8 +88,12 @@ static Error addEntries(Slab &S) {
   return Error::success();
 }
 
-Expected<uint64_t> beginCall(Slab &S, uint64_t Target) {
+Expected<uint64_t> beginCall(Slab &S, uint64_t Target, uint64_t Most) {
+  static thread_local Starter Self;
   std::lock_guard<std::mutex> Lock(Mutex);
+  auto Taken = [](const CallEntry &E) { return E.IsTaken; };
+  if (static_cast<uint64_t>(llvm::count_if(Entries, Taken)) >= Most)
+    return 0;
   auto Free = std::find_if(Entries.begin(), Entries.end(),
                            [](const CallEntry &E) { return !E.IsTaken; });
   if (Free == Entries.end()) {
@@ -82,6 +103,7 @@ Expected<uint64_t> beginCall(Slab &S, uint64_t Target) {
     Free = Entries.begin() + Known;
   }
   Free->IsTaken = true;
+  Free->Starter = &Self;
   *Free->Place = {0, Target};
   return Free->Code;
 }

@@ -10,7 +10,7 @@
 namespace fromsource {
 
 /// A function that notes where the stack is, and goes on as `Target`.
-llvm::Expected<uint64_t> beginCall(Slab &S, uint64_t Target);
+llvm::Expected<uint64_t> beginCall(Slab &S, uint64_t Target, uint64_t Most);
 std::string endCall(uint64_t Entry);
 
 /// Whether there is one that the code whose stack is at `Stack` is in.

@@ -159,8 +159,9 @@ fs_error *fs_dylib_answer(fs_dylib *dylib, const char *name,
                           const char *failure);
 
 /// The address of a function that calls `target`, for one call from JavaScript
-/// on a thread of its own, of which fs_escape_count says nothing.
-fs_error *fs_call_begin(fs_session *session, uint64_t target,
+/// on a thread of its own, of which fs_escape_count says nothing; 0 while
+/// `most` such calls are under way in the process.
+fs_error *fs_call_begin(fs_session *session, uint64_t target, uint64_t most,
                         uint64_t *entry_out);
 
 /// Once that call has returned: "", or the failure for which its stack was

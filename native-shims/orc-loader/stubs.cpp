@@ -143,12 +143,14 @@ static bool isRead(int Pipe) {
   return poll(&P, 1, 0) <= 0 || !(P.revents & (POLLERR | POLLNVAL));
 }
 
-/// One line: the dylib, and the text. Under the lock, so that it stays whole.
-Error Stubs::write(StringRef Text) {
-  std::string Line = (Twine(Owner) + " " + Text + "\n").str();
-  for (size_t Written = 0; Written != Line.size();) {
+/// The dylib, what it is about, and the text, which may have lines: a zero ends
+/// it. Under the lock, so that it stays whole.
+Error Stubs::write(char About, StringRef Text) {
+  std::string Message = (Twine(Owner) + Twine(About) + Text).str();
+  Message += '\0';
+  for (size_t Written = 0; Written != Message.size();) {
     ssize_t Count =
-        ::write(Requests, Line.data() + Written, Line.size() - Written);
+        ::write(Requests, Message.data() + Written, Message.size() - Written);
     if (Count < 0 && errno == EINTR)
       continue;
     if (Count < 0)
@@ -162,7 +164,7 @@ Error Stubs::write(StringRef Text) {
 
 void Stubs::report(StringRef Failure) {
   std::lock_guard<std::mutex> Lock(Mutex);
-  consumeError(write(("!" + Failure).str()));
+  consumeError(write('!', Failure));
 }
 
 Expected<uint64_t> Stubs::resolve(StringRef Name) {
@@ -183,7 +185,7 @@ Expected<uint64_t> Stubs::resolve(Stub &Wanted) {
     if (!Wanted.Address) {
       // Under the lock, the answer comes after.
       if (!Wanted.IsAsked)
-        if (Error Err = write(Wanted.Name))
+        if (Error Err = write('?', Wanted.Name))
           return Err;
       Wanted.IsAsked = true;
       uint64_t Before = Wanted.Answers;

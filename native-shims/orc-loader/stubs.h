@@ -75,7 +75,7 @@ public:
 private:
   llvm::Expected<Stub *> find(llvm::StringRef Name);
   llvm::Error addPages();
-  llvm::Error write(llvm::StringRef Text);
+  llvm::Error write(char About, llvm::StringRef Text);
 
   Slab &S;
   const std::string Owner;

@@ -53,7 +53,7 @@ function compose(scope: SnippetScope, code: string): SnippetText {
 
 function entry({ language }: SnippetScope, body: string): string {
   const linkage = language === 'c++' ? 'extern "C" ' : '';
-  return `${linkage}__attribute__((visibility("default"))) void ${ENTRY}(void *fromsource_to) {\n${body}\n}`;
+  return `${linkage}__attribute__((__visibility__("default"))) void ${ENTRY}(void *fromsource_to) {\n${body}\n}`;
 }
 
 /** The snippet in its own lines. What follows counts as its next line, where an error is that of its end. */

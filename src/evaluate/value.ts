@@ -45,16 +45,20 @@ const MARK = 'fromsource: it is ';
 export const VALUE_BYTES = 12;
 
 /** The type of `fromsource_value`; in C an enumeration is compatible with the integer that it is. */
-const TYPE = { c: '__typeof__(fromsource_value)', 'c++': 'fromsource_plain<__typeof__(fromsource_value)>::type' };
+const TYPE = {
+  c: '__typeof__(fromsource_value)',
+  'c++': 'fromsource_plain<__typeof__(fromsource_value)>::fromsource_type',
+};
 
 /** What {@link storeValue} needs before the function that it is in. */
 export const VALUE_TEMPLATES: Readonly<Record<Language, string>> = {
   c: '',
   'c++':
-    'template <class T, bool = __is_enum(T)> struct fromsource_plain { typedef T type; }; ' +
-    'template <class T> struct fromsource_plain<T, true> { typedef __underlying_type(T) type; };\n' +
+    // The source may have macros of any short name.
+    'template <class fromsource_T, bool = __is_enum(fromsource_T)> struct fromsource_plain { typedef fromsource_T fromsource_type; }; ' +
+    'template <class fromsource_T> struct fromsource_plain<fromsource_T, true> { typedef __underlying_type(fromsource_T) fromsource_type; };\n' +
     '#if __cplusplus >= 201103L\n' +
-    'template <> struct fromsource_plain<decltype(nullptr), false> { typedef void *type; };\n' +
+    'template <> struct fromsource_plain<decltype(nullptr), false> { typedef void *fromsource_type; };\n' +
     '#endif',
 };
 

@@ -16,7 +16,7 @@ interface LazyShim extends Shim {
   /** On the calling thread, at once. */
   addObject(dylib: Pointer, bytes: Uint8Array, size: number): Pointer;
   takeEscape(): string;
-  callBegin(session: Pointer, target: bigint, out: BigUint64Array): Pointer;
+  callBegin(session: Pointer, target: bigint, most: number, out: BigUint64Array): Pointer;
   callEnd(entry: bigint): string;
   errorKind(error: Pointer): number;
   errorMessage(error: Pointer): string;
@@ -41,7 +41,7 @@ function lazyShim(): LazyShim {
     answer: library.func('fs_dylib_answer', POINTER, [POINTER, 'str', 'str']),
     addObject: library.func('fs_dylib_add_object', POINTER, [POINTER, POINTER, 'size_t']),
     takeEscape: library.func('fs_take_escape', 'str', []),
-    callBegin: library.func('fs_call_begin', POINTER, [POINTER, 'uint64_t', POINTER]),
+    callBegin: library.func('fs_call_begin', POINTER, [POINTER, 'uint64_t', 'uint64_t', POINTER]),
     callEnd: library.func('fs_call_end', 'str', ['uint64_t']),
     escapes: new Uint32Array(koffi.view(escapes, 4)),
   };
@@ -117,8 +117,11 @@ export interface Escapes {
   readonly count: Uint32Array;
   /** Why the last one was, once. */
   take(): string;
-  /** Gives the address to call for one call on another thread, and what to ask when that has returned. */
-  begin(library: string, target: bigint): { readonly entry: bigint; end(): string };
+  /**
+   * Gives the address to call for one call on another thread, and what to ask when that has returned; null while there
+   * are that many in the process.
+   */
+  begin(library: string, target: bigint, most: number): { readonly entry: bigint; end(): string } | null;
 }
 
 export function escapesOfThread(): Escapes {
@@ -126,11 +129,11 @@ export function escapesOfThread(): Escapes {
   return {
     count: shim.escapes,
     take: shim.takeEscape,
-    begin(library, target) {
+    begin(library, target, most) {
       const out = new BigUint64Array(1);
-      shim.check(library, shim.callBegin(shim.session, target, out));
+      shim.check(library, shim.callBegin(shim.session, target, most, out));
       const entry = out[0] as bigint;
-      return { entry, end: () => shim.callEnd(entry) };
+      return entry === 0n ? null : { entry, end: () => shim.callEnd(entry) };
     },
   };
 }

@@ -56,6 +56,16 @@ describeSnippets('a snippet of C', () => {
       expect(counter.value).toBe(1000);
     });
 
+    test('never takes what libc has for a static variable without a value', async () => {
+      const source = 'static int optind; static const int zero; int bump(void) { return optind += 10 + zero; }';
+      const library = await loadIn(loader, source);
+      expect(await library.evaluate('bump()')).toBe(10);
+      // By now the source is kept parsed.
+      const error = await failureOf(LinkError, library.evaluate('optind'));
+      expect(error.missingSymbols).toEqual(['optind']);
+      expect(await library.evaluate('zero')).toBe(0);
+    });
+
     test('uses static functions and constants, and not what is static and keeps state', async () => {
       const library = await load(loader);
       expect(await library.evaluate('from_table(1) + table[2]')).toBe(50);

@@ -100,6 +100,12 @@ describeSnippets('a snippet of C++', () => {
     });
   });
 
+  test('is evaluated whatever macros the source has', async () => {
+    const source = '#define T int\n#define type 5\n#define visibility 6\nint value = 3;';
+    const library = await loadIn('orc', source, { language: 'c++' });
+    expect(await library.evaluate('value + type')).toBe(8);
+  });
+
   test('constructs and destructs what it leaves once', async () => {
     const log = await makeLogIn('orc');
     const library = await loadIn('orc', '#include <cstring>\nchar *text;', { language: 'c++' });

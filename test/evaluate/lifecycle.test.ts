@@ -157,6 +157,13 @@ describeSnippets('a library', () => {
     });
   });
 
+  test('has the runtime library that its flags need in snippets', async () => {
+    const spec = { source: 'int add(int a, int b) { return a + b; }', flags: ['-fsanitize=undefined'] };
+    await withLibrary(spec, async (library) => {
+      expect(await library.evaluate('int sum = add(1, 2); sum + 1')).toBe(4);
+    });
+  });
+
   test('that hides its symbols by default shares those that it exports', async () => {
     const source = 'int inner(void) { return 1; } __attribute__((visibility("default"))) int outer(void) { return 2; }';
     await withLibrary({ source, flags: ['-fvisibility=hidden'] }, async (library) => {

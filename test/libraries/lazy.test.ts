@@ -186,6 +186,15 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(() => library.func('int hidden(void)')()).toThrow(/no file of .* defines `hidden`/);
   });
 
+  test('answers for every name that can be asked for', async () => {
+    const library = await lazyOf({ 'a.c': 'int a(void) { return 1; }' });
+    for (const name of ['a\nb', '!a', '?', '', 'a b']) {
+      expect(() => library.address(name)).toThrow(named('SymbolNotFoundError', /no file of/));
+    }
+    expect(() => library.address(5 as never)).toThrow(named('TypeError', /`symbol` to be a string/));
+    expect(library.func('int a(void)')()).toBe(1);
+  });
+
   test('finds names that macros make, and C++ names', async () => {
     const library = await lazyOf({
       'a.c': '#define F(n) int made_##n(void) { return n; }\nF(1) F(2)',
@@ -217,6 +226,16 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     );
     expect(new Set(addresses).size).toBe(1);
     expect(library.variable('int counter').value).toBe(1);
+  });
+
+  test('never takes data for a function of the same name', async () => {
+    const library = await lazyOf({
+      'get.cpp': 'extern int total; extern "C" int get() { return total; }',
+      'total.cpp': 'int total = 42;',
+      'counter.cpp': 'struct Counter { int total; Counter(); }; Counter::Counter() : total(0) {}',
+      'method.cpp': 'struct Sum { int total(); }; int Sum::total() { return 1; }',
+    });
+    expect(library.func('int get(void)')()).toBe(42);
   });
 
   test("takes its own function and not the run-time library's of that name", async () => {
@@ -356,6 +375,26 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(start(1)).toBe(6);
   });
 
+  test('tells of a thread of its own in all the lines that it has to say', async () => {
+    const library = await lazyOf({
+      'start.cpp': `#include <thread>
+         extern "C" int inner(); extern "C" void start() { std::thread([] { inner(); }).join(); }`,
+      'inner.cpp': `#include <stdexcept>
+         static int value = [] { throw std::runtime_error("one\\ntwo"); return 1; }();
+         extern "C" int inner() { return value; }`,
+    });
+    const failed = new Promise<Error>((resolve) => library.once('error', resolve));
+    library.func('void start(void)')();
+    expect(await failed).toEqual(
+      expect.objectContaining({
+        library: library.name,
+        message: expect.stringMatching(/^lazy-\d+ could not .*one\ntwo/),
+      }),
+    );
+    const other = await lazyOf({ 'other.c': 'int other(void) { return 3; }' });
+    expect(other.func('int other(void)')()).toBe(3);
+  });
+
   test('compiles at a reload what was called, and keeps the old code when that fails', async () => {
     const library = await lazyOf({ 'a.c': 'int f(void) { return 1; }', 'b.c': 'int g(void) { return 1; }' });
     const [f, g] = [library.func('int f(void)'), library.func('int g(void)')];
@@ -368,6 +407,28 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     expect(symbolsOf(library)).toEqual(['f']);
     expect(f()).toBe(2);
     expect(errorOf(() => g())).toEqual(named('CompileError', /b\.c/));
+  });
+
+  test('compiles at a reload also what native code called, and refuses what is no function any more', async () => {
+    const library = await lazyOf({
+      'outer.c': 'int inner(void); int outer(void) { return inner() + 1; }',
+      'inner.c': 'int inner(void) { return 1; }',
+    });
+    const outer = library.func('int outer(void)');
+    expect(outer()).toBe(2);
+    write({ 'inner.c': 'int inner(void) { return 5' });
+    await expect(library.reload()).rejects.toThrow(named('CompileError', /inner\.c/));
+    expect(outer()).toBe(2);
+    write({ 'inner.c': 'int inner(void) { return 5; }', 'outer.c': 'int outer = 1;' });
+    await expect(library.reload()).rejects.toThrow(
+      named('ReloadError', /`outer` is in use and the new code makes it data/),
+    );
+    write({ 'outer.c': '' });
+    await expect(library.reload()).rejects.toThrow(named('ReloadError', /`outer` is in use and the new code has no/));
+    expect(outer()).toBe(2);
+    write({ 'outer.c': 'int inner(void); int outer(void) { return inner() + 2; }' });
+    await library.reload();
+    expect(outer()).toBe(7);
   });
 
   test('watches its files, and the headers of those that were compiled', async () => {
@@ -458,6 +519,75 @@ describe.skipIf(!hasShim())('a lazy library', () => {
     [{ lazy: 'yes' }, /Expected `lazy` to be a boolean/],
   ])('refuses %j', async (options, message) => {
     await expect(lazyOf({ 'a.c': 'int a;' }, options as object)).rejects.toEqual(named('TypeError', message));
+  });
+
+  test("leaves the compile one of libuv's threads, whichever threads call", () => {
+    folder = join(built.folder, `sources-${serial++}`);
+    mkdirSync(folder);
+    for (const each of [0, 1, 2, 3]) {
+      // The data makes it two files, which are merged: that reads a file.
+      write({
+        [`a${each}.c`]: `#include <unistd.h>\nint b${each}(void); int a${each}(void) { usleep(200000); return b${each}(); }`,
+        [`b${each}.c`]: `extern int data${each}; int b${each}(void) { return data${each}; }`,
+        [`data${each}.c`]: `int data${each} = ${each};`,
+        [`own${each}.c`]: `#include <unistd.h>\nint own${each}(void) { usleep(200000); return 0; }`,
+      });
+    }
+    const script = join(folder, 'threads.mjs');
+    writeFileSync(
+      script,
+      `import { once } from 'node:events';
+       import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+       import { loadSourceLibrary } from ${JSON.stringify(pathToFileURL(built.index).href)};
+       const start = (workerData) => new Worker(new URL(import.meta.url), { workerData });
+       if (isMainThread) {
+         // It ends none of its calls.
+         const lost = start('lost');
+         await once(lost, 'message');
+         await lost.terminate();
+         for (const each of [1, 2]) start('');
+       }
+       const library = await loadSourceLibrary({ name: 'x', files: [${JSON.stringify(join(folder, '*.c'))}], lazy: true });
+       const call = (each) => library.func(\`int a\${each}(void)\`).async();
+       if (workerData === 'lost') {
+         for (const each of [0, 1, 2]) library.func(\`int own\${each}(void)\`)();
+         for (const each of [0, 1, 2]) library.func(\`int own\${each}(void)\`).async().catch(() => {});
+         setTimeout(() => parentPort.postMessage(''), 50);
+         await new Promise((resolve) => setTimeout(resolve, 60_000));
+       }
+       try {
+         console.log((await Promise.all([0, 1, 2, 3].map(call))).join());
+       } catch (error) {
+         console.log(error.name, error.message);
+       }
+       await library.dispose();`,
+    );
+    const run = (env: Readonly<Record<string, string>>): string[] => {
+      const options = { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } } as const;
+      return spawnSync(process.execPath, [script], options).stdout.trim().split('\n');
+    };
+    expect(run({})).toEqual(['0,1,2,3', '0,1,2,3', '0,1,2,3']);
+    expect(run({ UV_THREADPOOL_SIZE: '1' })[0]).toMatch(/^LinkError x: .*UV_THREADPOOL_SIZE allows one/);
+  }, 60_000);
+
+  test('leaves no file descriptor behind in a worker that has ended', () => {
+    const script = `
+      import { readdirSync } from 'node:fs';
+      import { Worker } from 'node:worker_threads';
+      const code = \`import(${JSON.stringify(pathToFileURL(built.index).href)}).then(async ({ loadSourceLibrary }) => {
+        const library = await loadSourceLibrary({ name: 'w', source: 'int a(void) { return 1; }', lazy: true });
+        library.func('int a(void)')();
+        await library.dispose();
+      })\`;
+      const counts = [];
+      for (let round = 0; round < 4; round++) {
+        await new Promise((end) => new Worker(code, { eval: true }).on('exit', end));
+        counts.push(readdirSync('/proc/self/fd').length);
+      }
+      console.log(counts[3] - counts[0]);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(stdout).toBe('0\n');
   });
 
   test('needs the orc loader', async () => {
