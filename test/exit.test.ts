@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Children, type Ended } from './cache/children.ts';
 import { enterSandbox, processes, type Sandbox } from './compile/leftovers.ts';
 
-const ROUNDS = Number(process.env.FROMSOURCE_EXIT_ROUNDS ?? 2);
+const ROUNDS = Number(process.env.FROMSOURCE_EXIT_ROUNDS ?? 1);
 const TIMEOUT = 60_000 + ROUNDS * 6000;
 
 /** From the end of what it was told to end in. */
@@ -147,7 +147,7 @@ async function rounds(program: string, check: (ended: Ended) => void, end?: (pid
     }
   };
   await Promise.all([runOn(), runOn()]);
-  for (let tries = 0; tries < 150 && processes(sandbox).length > 0; tries += 1) await delay(20);
+  for (let tries = 0; tries < 500 && processes(sandbox).length > 0; tries += 1) await delay(20);
   expect(processes(sandbox)).toEqual([]);
 }
 
