@@ -116,6 +116,14 @@ const EXITS: readonly (readonly [string, string])[] = [
     `const library = await native(); library.func('int nap(int)'); end(60); for (;;) await library.reload();`,
   ],
   [
+    'the first call of a lazy library',
+    `end(80); for (;;) { const library = await fresh({ lazy: true }); await library.func('int f(void)').async(); await library.dispose(); }`,
+  ],
+  [
+    'a snippet',
+    `const library = await native(); end(80); for (let i = 0; ; i += 1) await library.evaluate('int v' + i + ' = nap(1);');`,
+  ],
+  [
     'calls of a worker',
     `${inWorker(`parentPort.postMessage('go'); const nap = native.func('int nap(int)'); for (;;) { nap(1); await nap.async(2); }`)} end(40);`,
   ],

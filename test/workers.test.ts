@@ -180,6 +180,16 @@ const TERMINATIONS: readonly (readonly [string, number, string])[] = [
     `const all = () => Promise.all([1, 2, 3].map(() => fresh({ source: NATIVE }))); await Promise.all((await all()).map((each) => each.dispose())); ready(); for (;;) await Promise.all((await all()).map((each) => each.dispose()));`,
   ],
   [
+    'the first call of a lazy library',
+    40,
+    `for (let i = 0; ; i += 1) { const library = await fresh({ lazy: true }); const f = library.func('int f(void)'); if (i % 2) f(); else await f.async(); await library.dispose(); ready(); }`,
+  ],
+  [
+    'a snippet',
+    40,
+    `const library = await native(); for (let i = 0; ; i += 1) { await library.evaluate('int v' + i + ' = nap(1);'); ready(); }`,
+  ],
+  [
     'a reload',
     40,
     `const library = await native(); library.func('int nap(int)'); await library.reload(); ready(); for (;;) await library.reload();`,
