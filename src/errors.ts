@@ -60,6 +60,7 @@ export class ToolchainError extends SourceLibraryError {
 
 /** What a {@link CompileError} carries beside its message. */
 export interface CompileFailure {
+  /** What the compiler said, in its order, warnings too; of `files`, that of all files. */
   readonly diagnostics: readonly Diagnostic[];
   /** The command that ran: program and arguments. */
   readonly command: readonly string[];
@@ -131,7 +132,9 @@ export class LinkError extends SourceLibraryError {
 /** `ERR_SYMBOL_NOT_FOUND`: the library has no such symbol; `nearNames` are the closest that it has. */
 export class SymbolNotFoundError extends SourceLibraryError {
   override readonly name = 'SymbolNotFoundError';
+  /** The name that was asked for. */
   readonly symbol: string;
+  /** Exported names that are spelled much alike, the nearest first; empty when there are none. */
   readonly nearNames: readonly string[];
 
   constructor(library: string, message: string, symbol: string, nearNames: readonly string[]) {
@@ -184,6 +187,7 @@ export class NativeError extends SourceLibraryError {
 /** `ERR_RELOAD_REFUSED`: the new code can't replace the old; the old generation stays live. */
 export class ReloadError extends SourceLibraryError {
   override readonly name = 'ReloadError';
+  /** One for each function that the new code can't take over. */
   readonly reasons: readonly string[];
 
   constructor(library: string, message: string, reasons: readonly string[], options?: ErrorOptions) {
@@ -214,6 +218,7 @@ export type SealedFault = 'unreadable' | 'damaged' | 'format' | 'target' | 'cpu'
 /** `ERR_SEALED`: a sealed library can't be used here, and nothing of it was loaded; or one can't be written. */
 export class SealedLibraryError extends SourceLibraryError {
   override readonly name = 'SealedLibraryError';
+  /** What is wrong, for a program to decide by. */
   readonly reason: SealedFault;
   /** Where the reason is `cpu`, what the processor lacks, by the names of /proc/cpuinfo or of the compiler's macros. */
   readonly missingFeatures: readonly string[];

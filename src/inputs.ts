@@ -8,6 +8,7 @@ import { isModule, type LlvmModule, writeModule } from './llvm-module.ts';
 
 /** A source that exists only in memory. */
 export interface SourceText {
+  /** The text. Diagnostics call it by the library's name, such as `vec.c`. */
   readonly source: string;
   /** Default `'c'`. */
   readonly language?: Language;

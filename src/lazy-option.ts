@@ -12,5 +12,8 @@ export function checkLazy(spec: Readonly<Record<string, unknown>>): boolean {
     ? NOT_LAZY.find((option) => ![undefined, false, 'off'].includes(spec[option] as undefined))
     : undefined;
   if (other !== undefined) throw new TypeError(`\`${other}\` does not go with \`lazy\`, whose code is not there yet`);
+  if (isLazy && spec.loader === 'shared-object') {
+    throw new TypeError("`loader: 'shared-object'` does not go with `lazy`, which needs the ORC loader");
+  }
   return isLazy;
 }

@@ -33,6 +33,7 @@ export interface ReloadChanges {
   readonly source?: string;
   /** New LLVM IR; only for a library that was loaded from `ir`. */
   readonly ir?: string | Uint8Array | LlvmModule;
+  /** Flags in place of all those before. */
   readonly flags?: readonly string[];
 }
 
@@ -127,7 +128,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * A function, typed by a C prototype: `library.func('int add(int a, int b)')`.
    *
    * The same prototype gives the same function. It stays valid over reloads. `const char *` is text; any other pointer
-   * takes a Buffer, a typed array, a bigint address or null, and comes back as a bigint, or null for NULL.
+   * takes a Buffer, a typed array, a bigint address or null, one to numbers also an array, which is copied in and not
+   * back; it comes back as a bigint, or null for NULL.
    *
    * Of a lazy library nothing is looked up: its first call compiles, and throws what is wrong.
    *
@@ -199,7 +201,8 @@ export class SourceLibrary extends EventEmitter<LibraryEvents> implements AsyncD
    * library is reloaded. Snippets of one library run one after the other; one that fails to compile leaves nothing.
    *
    * @throws CompileError with places in the snippet, BindingError for a value that JavaScript does not have, LinkError,
-   * CompileLimitError, ToolchainError without the resident compiler, SourceLibraryError with code `ERR_SOURCE_CHANGED`
+   * CompileLimitError, ToolchainError without the resident compiler, NativeError for a C++ exception that leaves it,
+   * SourceLibraryError with code `ERR_SOURCE_CHANGED`
    * when a file of the source is not what the code was made from, TypeError, DisposedError, the signal's reason.
    *
    * @example

@@ -11,6 +11,7 @@ export const HOLD = 'fromsource.hold';
 
 /** A live library that others may be linked to. */
 export interface Linkable {
+  /** The label it was loaded under. */
   readonly name: string;
   /**
    * Keeps the current code until the hold is released.

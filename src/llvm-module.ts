@@ -7,7 +7,9 @@ import { join } from 'node:path';
 
 /** What is used of `llvm.Module`; its types are not needed to compile against this package. */
 export interface LlvmModule {
+  /** Its label, which diagnostics show. */
   getModuleIdentifier(): string;
+  /** The machine it is for; empty for this one. */
   getTargetTriple(): string;
 }
 

@@ -192,6 +192,9 @@ export const libraries: LibraryRegistry = new LibraryRegistry();
  * @throws CompileLimitError when the compile goes over a limit.
  * @throws LinkError when symbols are missing, or an object, archive or shared library can't be used.
  * @throws NameConflictError when the name is taken by another spec.
+ * @throws DisposedError when one of `libraries` was disposed.
+ * @throws SourceLibraryError with code `ERR_COMPILE_COMMANDS` when the option's file can't be read or has no entry for a
+ * file, `ERR_WORKING_FOLDER` when the working folder is gone.
  * @throws the signal's reason when `signal` aborts.
  *
  * @example

@@ -52,7 +52,10 @@ export interface SourceLibraryOptions extends LinkingOptions {
   readonly defines?: Readonly<Record<string, string | number | boolean>>;
   /** Default `'auto'`. */
   readonly loader?: LoaderChoice;
-  /** Path or name of the compiler driver. Default: `$FROMSOURCE_COMPILER`, else the newest clang on PATH, else gcc. */
+  /**
+   * Path or name of a compiler; each compile is a process of it. Default: `$FROMSOURCE_COMPILER`, else the resident
+   * compiler, else the newest clang on PATH, else gcc.
+   */
   readonly compiler?: string;
   /** Milliseconds that a compile may take. Default 300,000. */
   readonly timeout?: number;
@@ -74,7 +77,10 @@ export interface SourceLibraryOptions extends LinkingOptions {
    * there, and those of this spec come after. A file without an entry is an error.
    */
   readonly compileCommands?: string;
-  /** Reload when a file that the library is made from, or that its source includes, changes. */
+  /**
+   * Reload when a file that the library is made from, or that its source includes, changes. Default false. It does not
+   * keep the program alive; what fails is an `error` event.
+   */
   readonly watch?: boolean;
   /**
    * Compile nothing of a file until a symbol of it is first called; that call compiles, links, and goes on. What it

@@ -7,6 +7,7 @@ import { specDifferences } from './spec-differences.ts';
 
 /** What a registry knows of a name. */
 export interface RegistryEntry<Library> {
+  /** The label of the spec. */
   readonly name: string;
   /** `registered`: declared, and nothing of it loaded. */
   readonly state: 'registered' | 'loading' | 'loaded';
@@ -36,6 +37,7 @@ interface Ending {
 /** Makes a library; `onDispose` must be called when it begins to end. */
 export type Open<Library> = (spec: ResolvedSpec, onDispose: () => void) => Promise<Library>;
 
+/** A registry of whatever is opened by a spec. */
 export class Registry<Library extends Ending> {
   readonly #entries = new Map<string, Entry<Library>>();
   readonly #open: Open<Library>;

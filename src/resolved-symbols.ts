@@ -4,6 +4,7 @@ import type { ImportRecord } from './open-imports.ts';
 
 /** Where a name of a library comes from that was looked for in the libraries of the system. */
 export interface ResolvedSymbol {
+  /** The name, as the linker knows it. */
   readonly symbol: string;
   /** What the library calls itself, such as `libz.so.1`. */
   readonly library: string;

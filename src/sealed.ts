@@ -13,9 +13,11 @@ export interface SealReport {
   readonly path: string;
   /** Of the file. */
   readonly bytes: number;
+  /** The name that it loads under, unless it is given another. */
   readonly name: string;
   /** Where it loads. */
   readonly target: SealedTarget;
+  /** What a processor must have to load it. */
   readonly cpu: SealedCpu;
   /** What it exports. Their types are not kept yet: `func` takes a prototype, as ever. */
   readonly declarations: SealedManifest['declarations'];
@@ -41,12 +43,15 @@ export interface SealedLibraryOptions {
  * nothing of the library runs. What the file was before stays until the whole of the new one is there.
  *
  * Names of folders in `__FILE__` and in debug information are relative to the working folder. `loader`, `watch`,
- * `lazy`, `crashReport` and `perf`, which are for loads, have no meaning here, so that one spec serves both. What a processor must have is read from `flags`,
- * and of IR from its attributes; of `object` and `archive` it is not known, and taken to be what all have.
+ * `lazy`, `crashReport` and `perf`, which are for loads, have no meaning here, so that one spec serves both. What a
+ * processor must have is read from `flags`, and of IR from its attributes; of `object` and `archive` it is not known,
+ * and taken to be what all have.
  *
  * @param path - of the file; `.fsl` is as good an extension as any.
- * @throws TypeError for a wrong option, and for `sharedLibrary`, which is a file already.
- * @throws ToolchainError, CompileError, CompileLimitError, LinkError as a load does; the signal's reason.
+ * @throws TypeError for a wrong option, for `sharedLibrary`, which is a file already, and for the options of linking,
+ * such as `libraries`.
+ * @throws ToolchainError, CompileError, CompileLimitError, LinkError as a load does, LinkError also for what needs a
+ * runtime library, as `-fopenmp` does; the signal's reason.
  * @throws SealedLibraryError with the reason `unwritable` when the file can't be written; nothing is left of it then.
  *
  * @example

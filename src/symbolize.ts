@@ -14,6 +14,7 @@ export interface SymbolizedAddress {
   readonly offset: number;
   /** Only of code that was compiled with `-g`; as the debug information has it, so a text is called by its name. */
   readonly file?: string;
+  /** 1-based; there when the file is. */
   readonly line?: number;
 }
 

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Children, type Ended } from './cache/children.ts';
 import { enterSandbox, processes, type Sandbox } from './compile/leftovers.ts';
 
-const ROUNDS = Number(process.env.FROMSOURCE_EXIT_ROUNDS ?? 2);
+const ROUNDS = Number(process.env.FROMSOURCE_EXIT_ROUNDS ?? 1);
 const TIMEOUT = 60_000 + ROUNDS * 6000;
 
 /** From the end of what it was told to end in. */
@@ -116,6 +116,14 @@ const EXITS: readonly (readonly [string, string])[] = [
     `const library = await native(); library.func('int nap(int)'); end(60); for (;;) await library.reload();`,
   ],
   [
+    'the first call of a lazy library',
+    `end(80); for (;;) { const library = await fresh({ lazy: true }); await library.func('int f(void)').async(); await library.dispose(); }`,
+  ],
+  [
+    'a snippet',
+    `const library = await native(); end(80); for (let i = 0; ; i += 1) await library.evaluate('int v' + i + ' = nap(1);');`,
+  ],
+  [
     'calls of a worker',
     `${inWorker(`parentPort.postMessage('go'); const nap = native.func('int nap(int)'); for (;;) { nap(1); await nap.async(2); }`)} end(40);`,
   ],
@@ -147,7 +155,7 @@ async function rounds(program: string, check: (ended: Ended) => void, end?: (pid
     }
   };
   await Promise.all([runOn(), runOn()]);
-  for (let tries = 0; tries < 150 && processes(sandbox).length > 0; tries += 1) await delay(20);
+  for (let tries = 0; tries < 500 && processes(sandbox).length > 0; tries += 1) await delay(20);
   expect(processes(sandbox)).toEqual([]);
 }
 

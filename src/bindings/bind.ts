@@ -12,7 +12,12 @@ type KoffiType = ReturnType<typeof koffi.pointer>;
 /** A function of koffi's, or what stands in its place. `async` takes a callback as its last argument. */
 export type Call = ((...args: any[]) => any) & { async?: (...args: any[]) => void };
 
-/** A function of a library. It checks the number of its arguments, and that no plain number is passed as a pointer. */
+/**
+ * A function of a library. It checks the number of its arguments, and that no plain number is passed as a pointer.
+ *
+ * It throws TypeError for wrong arguments, NativeError for a C++ exception that leaves it, what a callback throws, and
+ * DisposedError when its library was disposed.
+ */
 export type BoundFunction<F extends (...args: any) => any> = F & {
   /**
    * Calls on one of libuv's worker threads; the event loop goes on meanwhile. Memory that is passed must not be touched

@@ -103,6 +103,7 @@ export interface CacheStats {
   readonly images: number;
   /** Bytes of all files. */
   readonly bytes: number;
+  /** What they may come to; what was not used for longest goes first. */
   readonly maxBytes: number;
 }
 
@@ -124,6 +125,7 @@ export async function clear(store: Store): Promise<number> {
 
 /** What a look at every file found. */
 export interface CacheVerification {
+  /** Its folder. */
   readonly dir: string;
   /** Files that were read. */
   readonly checked: number;

@@ -2,6 +2,7 @@
 
 import type { Diagnostic } from '../errors.ts';
 
+/** The language of a source. */
 export type Language = 'c' | 'c++';
 
 /** What to compile: a string that exists only in memory, a file that the compiler reads itself, or LLVM IR. */

@@ -4,7 +4,9 @@ import type { LineSections } from '../dwarf-lines.ts';
 
 /** One exported symbol of a library. */
 export interface SymbolInfo {
+  /** Valid until the library is reloaded or disposed. */
   readonly address: bigint;
+  /** `func` takes the one, `variable` the other. */
   readonly kind: 'function' | 'data';
   /** Bytes, as the object's symbol table says; 0 when it does not say. */
   readonly size: number;

@@ -172,6 +172,20 @@ describe.each(LOADERS)('files on the %s loader', (loader) => {
     expect(library.generation).toBe(generation);
   });
 
+  test('are seen again when the folder of a pattern was away', async () => {
+    write({ 'away/main.c': 'int main_(void) { return 1; }', 'away/src/a.c': 'int a;' });
+    const library = await load({ files: ['away/main.c', 'away/src/*.c'], watch: true });
+    const failed = new Promise((resolve) => library.on('error', resolve));
+    rmSync('away/src', { recursive: true });
+    expect(await failed).toBeInstanceOf(TypeError);
+    // What went is looked for once more.
+    await delay(600);
+    const reloaded = new Promise((resolve) => library.once('reload', resolve));
+    write({ 'away/src/b.c': 'int b;' });
+    await reloaded;
+    expect([...library.symbols.keys()].sort()).toEqual(['b', 'main_']);
+  });
+
   test('are one library of a name, and others are another', async () => {
     write({ 'same/a.c': 'int a;', 'same/b.c': 'int b;' });
     const library = await load({ name: 'same', files: ['same/a.c'] });

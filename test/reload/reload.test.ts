@@ -83,24 +83,36 @@ describe.each(['orc', 'shared-object'] as const)('a reload on the %s loader', (l
   });
 
   test('an asynchronous call keeps its code until it returns; then its destructors run', async () => {
-    const log = await load({ source: 'char text[256];', loader });
+    const log = await load({ source: 'char text[256]; int go;', loader });
     const text = (): string => readString(log.address('text'));
+    // It returns when it is told to, so that no compile is too slow for it.
     const source = (n: number) => `
       #include <string.h>
-      #include <time.h>
+      #include <unistd.h>
       static char *log_;
-      int slow(char *log) { log_ = log; struct timespec t = { 0, 150000000L }; nanosleep(&t, 0); strcat(log_, "returned "); return ${n}; }
+      int slow(char *log, volatile int *go) {
+        log_ = log;
+        strcat(log_, "entered ");
+        while (!*go) usleep(1000);
+        strcat(log_, "returned ");
+        return ${n};
+      }
       __attribute__((destructor)) static void end(void) { if (log_) strcat(log_, "freed "); }
     `;
     const library = await load({ source: source(1), loader });
-    const slow = library.func('int slow(char *log)');
-    const result = slow.async(log.address('text'));
-    await sleep(10);
-    await library.reload({ source: source(2) });
-    expect(text()).toBe('');
+    const slow = library.func('int slow(char *log, volatile int *go)');
+    const result = slow.async(log.address('text'), log.address('go'));
+    const wait = { timeout: 20_000 };
+    try {
+      await vi.waitFor(() => expect(text()).toBe('entered '), wait);
+      await library.reload({ source: source(2) });
+      expect(text()).toBe('entered ');
+    } finally {
+      log.variable('int go').value = 1;
+    }
     expect(await result).toBe(1);
-    await vi.waitFor(() => expect(text()).toBe('returned freed '));
-    expect(slow(log.address('text'))).toBe(2);
+    await vi.waitFor(() => expect(text()).toBe('entered returned freed '), wait);
+    expect(slow(log.address('text'), log.address('go'))).toBe(2);
   });
 
   test('dispose waits for calls into code that a reload has replaced', async () => {
