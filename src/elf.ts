@@ -118,6 +118,8 @@ export interface LinkSymbols {
   readonly needed: readonly string[];
   /** Weak references. */
   readonly wished: readonly string[];
+  /** Of both, those to thread-local variables. */
+  readonly threadLocal: readonly string[];
 }
 
 /** The sections of an object or shared object. Throws RangeError when they do not lie within the bytes. */
@@ -220,14 +222,18 @@ export function readLinkSymbols(bytes: Uint8Array, table: keyof typeof SYMBOL_TA
   const weak: string[] = [];
   const needed: string[] = [];
   const wished: string[] = [];
-  for (const { name, binding, section } of readSymbols(bytes, table)) {
+  const threadLocal: string[] = [];
+  for (const { name, type, binding, section } of readSymbols(bytes, table)) {
     if (name === '' || binding === STB_LOCAL) continue;
     if (section !== 0) {
       defined.push(name);
       if (binding === STB_WEAK) weak.push(name);
-    } else (binding === STB_WEAK ? wished : needed).push(name);
+      continue;
+    }
+    (binding === STB_WEAK ? wished : needed).push(name);
+    if (type === STT_TLS) threadLocal.push(name);
   }
-  return { defined, weak, needed, wished };
+  return { defined, weak, needed, wished, threadLocal };
 }
 
 /** The names of a table's symbols, by their index. Throws RangeError for a damaged table. */

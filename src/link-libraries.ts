@@ -104,6 +104,7 @@ export async function linkLibraries(request: LinkingRequest, linking: Linking, o
   const merged =
     members.length === 0 ? object : await mergeObjects(request, [{ name: 'library.o', bytes: object }, ...members]);
   if (linking.imports !== null) assertAllowed(library, linking.imports, merged);
+  assertNoneThreadLocal(library, merged, imported);
   const shared = findShared(merged, providers, linking.imports);
   const imports = recordsOf(imported, shared);
   const read = [...search.read].map(([path, digest]) => ({ path, digest }));
@@ -120,6 +121,18 @@ function assertAllowed(library: string, policy: ImportPolicy, object: Uint8Array
   const more = denied.length > shown.length ? ` and ${denied.length - shown.length} more` : '';
   const message = `${library}: \`imports\` does not allow it to be linked to ${shown.join(', ')}${more}`;
   throw new LinkError(library, message, [], { deniedSymbols: denied });
+}
+
+/** The code would take the address of whatever has the name for a description of a variable. */
+function assertNoneThreadLocal(library: string, object: Uint8Array, imported: ReadonlyMap<string, Import>): void {
+  const name = readLinkSymbols(object).threadLocal.find((each) => imported.has(each));
+  if (name === undefined) return;
+  const cure = 'thread-local variables of other libraries can not be used; take its address from a function there';
+  throw new LinkError(
+    library,
+    `${library}: \`${name}\` is declared thread-local and is another library's: ${cure}`,
+    [],
+  );
 }
 
 async function foldersFor({ compilerPath }: LinkingRequest, { libraries }: Linking): Promise<readonly string[]> {

@@ -51,7 +51,8 @@ export function pickMembers(members: readonly Member[], roots: readonly string[]
 
 /** Of a file that is no object, such as a table of contents, nothing is ever wanted. */
 function symbolsOf(member: Member): LinkSymbols {
-  if (checkRelocatable(member.bytes) !== null) return { defined: [], weak: [], needed: [], wished: [] };
+  if (checkRelocatable(member.bytes) !== null)
+    return { defined: [], weak: [], needed: [], wished: [], threadLocal: [] };
   try {
     return readLinkSymbols(member.bytes);
   } catch (error) {

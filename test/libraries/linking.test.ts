@@ -234,10 +234,16 @@ describe.each(WAYS)('by %s', (way) => {
     }
   });
 
-  test('a thread-local variable of another library is refused', async () => {
-    const path = makeShared('__thread int mine = 1;');
-    const spec = { source: 'extern __thread int mine; int f(void) { return mine; }', libraries: [path] };
-    expect(await failure(load(spec))).toBeInstanceOf(LinkError);
+  test('a thread-local variable of another library is refused, whatever has its name there', async () => {
+    for (const [definition, reason] of [
+      ['__thread int mine = 1;', 'nothing defines `mine`'],
+      ['int mine(void) { return 1; }', '`mine` is declared thread-local and is another library'],
+    ] as const) {
+      const path = makeShared(definition);
+      const spec = { source: 'extern __thread int mine; int f(void) { return mine; }', libraries: [path] };
+      const { message } = await failure(load(spec));
+      expect(message).toContain(reason);
+    }
   });
 });
 

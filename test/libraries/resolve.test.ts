@@ -69,6 +69,12 @@ describe.each(WAYS)('by %s', (way) => {
     return library;
   }
 
+  test('a name that is used as thread-local is no function of the system', async () => {
+    const error = await failure(load({ source: 'extern __thread int adler32; int f(void) { return adler32; }' }));
+    expect(error).toBeInstanceOf(LinkError);
+    expect(error.message).toContain('adler32');
+  });
+
   test('a name is taken from the library of the system that has it, and not from node', async () => {
     const library = await load({
       source:
