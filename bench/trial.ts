@@ -73,3 +73,26 @@ export function makeFile(folder: string, name: string, bytes: Uint8Array): strin
   writeFileSync(path, bytes);
   return path;
 }
+
+/**
+ * A file of C of the size that is usual: eight functions over the common headers, called from `work<file>`.
+ *
+ * @param round - makes another text of it
+ */
+export function usualSource(file: number, round: number): string {
+  const functions = Array.from(
+    { length: 8 },
+    (_, n) => `static int step${n}(const char *text, int x) {
+  char copy[64];
+  snprintf(copy, sizeof copy, "%s-%d", text, x + ${n});
+  int sum = ${round};
+  for (size_t at = 0; at < strlen(copy); ++at) sum = sum * 31 + copy[at] % (${n} + 2);
+  return sum;
+}`,
+  );
+  const calls = functions.map((_, n) => `step${n}("f${file}", x)`).join(' + ');
+  return (
+    `#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <math.h>\n${functions.join('\n')}\n` +
+    `int work${file}(int x) { return ${calls}; }\n`
+  );
+}

@@ -30,10 +30,10 @@ export DEBIAN_FRONTEND=noninteractive
 packages=(clang-22 lld-22 llvm-22-dev libclang-22-dev libclang-rt-22-dev libpolly-22-dev libzstd-dev zlib1g-dev g++ cmake ninja-build)
 # Where the package sources have no LLVM 22: enough for the loader that needs no shim.
 fallback_packages=(clang g++)
-# libstb-dev is a sample; gdb is for its tests, which are skipped without it.
+# libstb-dev is a sample; gdb and pkg-config are for their tests.
 if [ -z "$native_only" ]; then
-  packages+=(libstb-dev clang-format-22 gdb)
-  fallback_packages+=(libstb-dev)
+  packages+=(libstb-dev clang-format-22 gdb pkg-config)
+  fallback_packages+=(libstb-dev pkg-config)
 fi
 # The same, but no two releases of one of these can be installed: a machine that has another one keeps it.
 test_packages=(libomp-22-dev libc++-22-dev libc++abi-22-dev)

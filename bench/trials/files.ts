@@ -4,30 +4,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { cacheStats, loadSourceLibrary } from 'fromsource';
-import { median, report, verify, withFolder } from '../trial.ts';
+import { median, report, usualSource, verify, withFolder } from '../trial.ts';
 
 const COUNT = 200;
 const ROUNDS = 3;
 const CACHED_ROUNDS = 11;
 
-/** A file of the size that is usual: eight functions over the common headers, and one that all files have of their own. */
-function source(file: number, round: number): string {
-  const functions = Array.from(
-    { length: 8 },
-    (_, n) => `static int step${n}(const char *text, int x) {
-  char copy[64];
-  snprintf(copy, sizeof copy, "%s-%d", text, x + ${n});
-  int sum = ${round};
-  for (size_t at = 0; at < strlen(copy); ++at) sum = sum * 31 + copy[at] % (${n} + 2);
-  return sum;
-}`,
-  );
-  const calls = functions.map((_, n) => `step${n}("f${file}", x)`).join(' + ');
-  return (
-    `#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <math.h>\n${functions.join('\n')}\n` +
-    `int work${file}(int x) { return ${calls}; }\nint f${file}(int x) { return x + ${file}; }\n`
-  );
-}
+/** A usual file, and a function that all files have of their own. */
+const source = (file: number, round: number): string =>
+  `${usualSource(file, round)}int f${file}(int x) { return x + ${file}; }\n`;
 
 /** The functions of all files, called from one more. */
 function caller(): string {

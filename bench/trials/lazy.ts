@@ -4,29 +4,16 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { loadSourceLibrary } from 'fromsource';
-import { median, report, verify, withFolder } from '../trial.ts';
+import { median, report, usualSource, verify, withFolder } from '../trial.ts';
 
 const COUNT = 200;
 const ROUNDS = 15;
 
-/** A file of the size that is usual, which calls into the next one when it is told to. */
+/** A usual file, which calls into the next one when it is told to. */
 function source(file: number, round: number): string {
-  const functions = Array.from(
-    { length: 8 },
-    (_, n) => `static int step${n}(const char *text, int x) {
-  char copy[64];
-  snprintf(copy, sizeof copy, "%s-%d", text, x + ${n});
-  int sum = ${round};
-  for (size_t at = 0; at < strlen(copy); ++at) sum = sum * 31 + copy[at] % (${n} + 2);
-  return sum;
-}`,
-  );
-  const calls = functions.map((_, n) => `step${n}("f${file}", x)`).join(' + ');
-  return (
-    `#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <math.h>\n${functions.join('\n')}\n` +
-    `int work${file}(int x) { return ${calls}; }\nint f${(file + 1) % COUNT}(int x);\n` +
-    `int f${file}(int x) { return x < 0 ? f${(file + 1) % COUNT}(x + 1) : x + ${file}; }\n`
-  );
+  const next = (file + 1) % COUNT;
+  const chain = `int f${next}(int x);\nint f${file}(int x) { return x < 0 ? f${next}(x + 1) : x + ${file}; }\n`;
+  return usualSource(file, round) + chain;
 }
 
 await withFolder(async (root) => {
