@@ -52,6 +52,7 @@ export async function mergeObjects(
       const message = `${library}: more than one object defines ${shown.join(', ')}:\n${named.slice(0, 2000)}`;
       return new LinkError(library, message, []);
     });
-    return readFile(merged);
+    // Awaited, or the folder goes before it is read.
+    return await readFile(merged);
   });
 }
