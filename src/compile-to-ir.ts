@@ -2,7 +2,7 @@
 
 import { refuse } from './checks.ts';
 import { isCompiled, type SourceFile, type SourceIR, type SourceText } from './inputs.ts';
-import type { LinkingOptions } from './linking.ts';
+import { LINKING, type LinkingOptions } from './linking.ts';
 import {
   type ResolvedSpec,
   requestOf,
@@ -23,7 +23,6 @@ export type IRSpec = Omit<
 export type IRFormat = 'text' | 'bitcode';
 
 /** Options that a load takes and this does not. */
-const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
 const LIVING = ['loader', 'watch', 'lazy', 'crashReport', 'perf'] as const;
 const REFUSED = [...LIVING, ...LINKING, 'files', 'object', 'archive', 'sharedLibrary'] as const;
 

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { checkNonEmpty, checkRecord, checkString, checkStrings, listNames, refuse } from './checks.ts';
 import type { CompileInput, Language } from './compile/compiler.ts';
 import { type FilesInput, languageByExtension, refuseExtension, resolveFiles } from './input-files.ts';
+import { LINKING } from './linking.ts';
 import { isModule, type LlvmModule, writeModule } from './llvm-module.ts';
 
 /** A source that exists only in memory. */
@@ -100,8 +101,6 @@ const COMPILING = [
   'unsafeFlags',
   'cache',
 ] as const;
-
-const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
 
 /** Which options go with which input, beside `name`, `loader` and `signal`, which go with all. */
 const OPTIONS_BY_INPUT = {

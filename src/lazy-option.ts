@@ -1,9 +1,10 @@
 /** The option `lazy`, and what does not go with it. */
 
 import { checkBoolean } from './checks.ts';
+import { LINKING } from './linking.ts';
 
 /** What needs all of the code when it is loaded. */
-const NOT_LAZY = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve', 'crashReport', 'perf'] as const;
+const NOT_LAZY = [...LINKING, 'crashReport', 'perf'] as const;
 
 /** Throws TypeError. */
 export function checkLazy(spec: Readonly<Record<string, unknown>>): boolean {

@@ -34,6 +34,9 @@ export interface Hold {
   release(): void;
 }
 
+/** The options of {@link LinkingOptions}, of which some inputs and other options take none. */
+export const LINKING = ['libraries', 'libraryPaths', 'pkgConfig', 'imports', 'resolve'] as const;
+
 /** What to link to beside the source itself. */
 export interface LinkingOptions<Library = Linkable> {
   /**
