@@ -49,7 +49,11 @@ export class CompileThread {
     this.#worker = worker;
     this.requests = requests;
     worker.on('message', (answer: Answer) => this.#receive(answer));
-    worker.on('error', (error) => this.#end(error));
+    worker.on('error', (error) => {
+      this.#end(error);
+      // Who waits with all of the thread learns only that it ended: this says why.
+      process.emitWarning(this.#ended as Error);
+    });
     worker.on('exit', () => this.#end(new Error('it has ended')));
     worker.unref();
     // Its own end would come in the middle of that.
