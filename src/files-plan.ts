@@ -50,7 +50,9 @@ export async function planFiles(spec: ResolvedSpec): Promise<FilesPlan> {
   const { name: library, compiler, loader, limits } = spec;
   const toolchain = await discoverToolchain({ library, compiler });
   const { files: sources, database } = filesOfSpec(spec);
-  const before = takeSnapshot(sources.map(({ path }) => path));
+  const paths = sources.map(({ path }) => path);
+  // By its identity: the time of a file that was written just before is the time of now.
+  const before = takeSnapshot(database === null ? paths : [...paths, database]);
   const files = sources.map((file) => planFile(toolchain, file));
   const own = sources.map((source) => source.spec);
   const { linking } = own.some(({ flags }) => flags.some(mayNeedRuntime))
